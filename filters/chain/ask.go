@@ -1,0 +1,67 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/mailweir/mailweir/filters"
+)
+
+// ask puts one stage's question to the filters in order, until one of them
+// objects and the chain agrees. It does not allocate while nobody objects.
+func ask[F any](r *Run, stage filters.Stage, steps []step[F], call func(context.Context, F) filters.Verdict) Decision {
+	if d, settled := r.standing(stage); settled {
+		return d
+	}
+	for i := 0; i < len(steps); i++ {
+		v := firstFinding(r.ctx, steps, &i, call)
+		if v == (filters.Verdict{}) {
+			break
+		}
+		if d, stop := r.settle(steps[i].entry, stage, v); stop {
+			return d
+		}
+	}
+	return Decision{}
+}
+
+// firstFinding asks from steps[*i] on and leaves in *i who gave the verdict. A
+// panic counts as that filter's failure.
+func firstFinding[F any](ctx context.Context, steps []step[F], i *int, call func(context.Context, F) filters.Verdict) (v filters.Verdict) {
+	defer func() {
+		if p := recover(); p != nil {
+			v = panicked(p)
+		}
+	}()
+	for ; *i < len(steps); *i++ {
+		s := &steps[*i]
+		if s.entry.Timeout > 0 {
+			v = timed(ctx, s, call)
+		} else {
+			v = call(ctx, s.filter)
+		}
+		if v != (filters.Verdict{}) {
+			return v
+		}
+	}
+	return filters.Verdict{}
+}
+
+// timed asks one filter under its deadline. An answer of "nothing found" that
+// comes too late is a failure: the filter may have found nothing because its
+// look-up was cut off.
+func timed[F any](ctx context.Context, s *step[F], call func(context.Context, F) filters.Verdict) filters.Verdict {
+	ctx, cancel := context.WithTimeout(ctx, s.entry.Timeout)
+	defer cancel()
+	v := call(ctx, s.filter)
+	if v == (filters.Verdict{}) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return filters.Failed(fmt.Errorf("no answer within %v", s.entry.Timeout))
+	}
+	return v
+}
+
+func panicked(p any) filters.Verdict {
+	return filters.Failed(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+}

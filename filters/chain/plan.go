@@ -1,0 +1,46 @@
+package chain
+
+import "github.com/mailweir/mailweir/filters"
+
+// plan is the chain sorted by stage once, so that a stage asks only those who
+// have something to say.
+type plan struct {
+	connect []step[filters.ConnectFilter]
+	helo    []step[filters.HeloFilter]
+	mail    []step[filters.MailFilter]
+	rcpt    []step[filters.RcptFilter]
+	data    []step[filters.DataFilter]
+	eoh     []step[filters.HeaderFilter]
+	body    []step[filters.BodyFilter]
+	eom     []step[filters.MessageFilter]
+	command []step[filters.CommandFilter]
+}
+
+type step[F any] struct {
+	filter F
+	entry  *entry
+}
+
+func newPlan(entries []*entry) plan {
+	return plan{
+		connect: steps[filters.ConnectFilter](entries, filters.Connect),
+		helo:    steps[filters.HeloFilter](entries, filters.Helo),
+		mail:    steps[filters.MailFilter](entries, filters.Mail),
+		rcpt:    steps[filters.RcptFilter](entries, filters.Rcpt),
+		data:    steps[filters.DataFilter](entries, filters.Data),
+		eoh:     steps[filters.HeaderFilter](entries, filters.EOH),
+		body:    steps[filters.BodyFilter](entries, filters.Body),
+		eom:     steps[filters.MessageFilter](entries, filters.EOM),
+		command: steps[filters.CommandFilter](entries, filters.Command),
+	}
+}
+
+func steps[F any](entries []*entry, s filters.Stage) []step[F] {
+	var list []step[F]
+	for _, e := range entries {
+		if e.stages.Has(s) {
+			list = append(list, step[F]{e.filter.(F), e})
+		}
+	}
+	return list
+}

@@ -1,0 +1,97 @@
+// Package chain is the one engine that runs filters: it orders them, asks
+// them, and settles what their verdicts mean for the client. It knows no kind
+// of filter, no configuration format and no front end.
+package chain
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/mailweir/mailweir/filters"
+)
+
+// Spec is one entry of a chain, as the administrator ordered it.
+type Spec struct {
+	Kind      filters.Kind
+	Name      string        // for logs; the kind's name if empty
+	Pos       string        // where the entry stands (file:line:col), for messages
+	Conf      any           // what Kind.Conf returned, filled in
+	Action    Action        // what to do about a finding
+	OnError   OnError       // what to do when the filter cannot decide
+	Timeout   time.Duration // longest wait for one answer, 0 for the kind's default
+	Listeners []string      // the listeners it serves; all if empty
+}
+
+// Options are the settings of a whole chain.
+type Options struct {
+	// DelayReject is the stage until which a refusal found earlier waits, so
+	// that the log knows sender and recipient: Connect (no delay), Helo, Mail
+	// or Rcpt.
+	DelayReject filters.Stage
+}
+
+// Action is what an entry does about a finding, in postscreen's words.
+type Action uint8
+
+// The actions of an entry.
+const (
+	Enforce Action = iota // refuse as found, in the session
+	Ignore                // only log what would have been done
+	Drop                  // refuse with 521 or 421 and close the connection
+)
+
+// OnError settles a filter's error, time-out or panic.
+type OnError uint8
+
+// The ways to settle an error.
+const (
+	ErrorTempFail OnError = iota // 451: the client tries again
+	ErrorContinue                // as if the filter had found nothing, but logged
+	ErrorReject                  // 550
+)
+
+var (
+	actionNames  = []string{"enforce", "ignore", "drop"}
+	onErrorNames = []string{"tempfail", "continue", "reject"}
+)
+
+// String returns the action as configurations spell it.
+func (a Action) String() string { return actionNames[a] }
+
+// MarshalText spells the action.
+func (a Action) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText reads an action.
+func (a *Action) UnmarshalText(text []byte) error {
+	i, err := index(actionNames, string(text))
+	*a = Action(i)
+	return err
+}
+
+// Words returns the actions an entry may have.
+func (Action) Words() []string { return actionNames }
+
+// String returns the way as configurations spell it.
+func (o OnError) String() string { return onErrorNames[o] }
+
+// MarshalText spells the way.
+func (o OnError) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText reads a way.
+func (o *OnError) UnmarshalText(text []byte) error {
+	i, err := index(onErrorNames, string(text))
+	*o = OnError(i)
+	return err
+}
+
+// Words returns the ways an entry may have.
+func (OnError) Words() []string { return onErrorNames }
+
+func index(words []string, word string) (int, error) {
+	for i, w := range words {
+		if w == word {
+			return i, nil
+		}
+	}
+	return 0, fmt.Errorf("%q is none of %q", word, words)
+}

@@ -1,0 +1,161 @@
+package filters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+)
+
+// FactInfo describes a fact: something that one filter learns and others, the
+// rules and the log may use.
+type FactInfo struct {
+	Name string // kind.word, such as "client.name"
+	Doc  string // what it is, with its unit
+}
+
+// Fact is a typed fact. Declare each once, as a package variable of the kind
+// that sets it, and list its Info in that Kind's Sets.
+type Fact[T any] struct{ Info FactInfo }
+
+// NewFact declares a fact.
+func NewFact[T any](name, doc string) Fact[T] { return Fact[T]{FactInfo{name, doc}} }
+
+// ErrNoFact is returned for a fact that no filter has set.
+var ErrNoFact = errors.New("fact not set")
+
+// Set stores v, in place of an earlier value.
+func (f Fact[T]) Set(h Holder, v T) {
+	h.facts().put(&factSlot{name: f.Info.Name, value: v})
+}
+
+// Go learns the fact in the background, so that a later stage need not wait
+// for all of it. The context ends with the session or transaction that holds
+// the fact, and learn must end then; its panic becomes an error.
+func (f Fact[T]) Go(h Holder, learn func(context.Context) (T, error)) {
+	slot := &factSlot{name: f.Info.Name, done: make(chan struct{})}
+	ctx := h.facts().put(slot)
+	go func() {
+		defer close(slot.done)
+		defer func() {
+			if p := recover(); p != nil {
+				slot.err = fmt.Errorf("panic while learning %s: %v\n%s", f.Info.Name, p, debug.Stack())
+			}
+		}()
+		slot.value, slot.err = learn(ctx)
+	}()
+}
+
+// Get returns the fact, waiting for it when it is still being learnt. It fails
+// with ErrNoFact, the learner's error, or the context's.
+func (f Fact[T]) Get(ctx context.Context, h Holder) (T, error) {
+	var zero T
+	slot := h.facts().get(f.Info.Name)
+	if slot == nil {
+		return zero, fmt.Errorf("%s: %w", f.Info.Name, ErrNoFact)
+	}
+	if slot.done != nil {
+		select {
+		case <-slot.done:
+		case <-ctx.Done():
+			return zero, fmt.Errorf("%s: %w", f.Info.Name, ctx.Err())
+		}
+	}
+	if slot.err != nil {
+		return zero, slot.err
+	}
+	return slot.value.(T), nil
+}
+
+// Holder is a *Session or a *Transaction.
+type Holder interface{ facts() *Facts }
+
+// Facts holds the facts of one session or transaction. It is safe for
+// concurrent use; the zero value is empty. Filters use it through Fact only.
+type Facts struct {
+	mu     sync.Mutex
+	list   []*factSlot
+	parent context.Context
+	ctx    context.Context // of what is learnt in the background; nil before the first
+	cancel context.CancelFunc
+}
+
+type factSlot struct {
+	name  string
+	done  chan struct{} // nil when the value was set at once
+	value any
+	err   error
+}
+
+func (f *Facts) facts() *Facts { return f }
+
+// Begin empties the facts and bounds the life of what is learnt in the
+// background. The chain calls it when a session or transaction starts.
+func (f *Facts) Begin(parent context.Context) {
+	f.End()
+	f.parent = parent
+}
+
+// End stops what is being learnt, waits for it, and forgets all facts. The
+// chain calls it when the session or transaction is over.
+func (f *Facts) End() {
+	f.mu.Lock()
+	list, cancel := f.list, f.cancel
+	f.list, f.ctx, f.cancel = nil, nil, nil
+	f.mu.Unlock()
+	if cancel == nil {
+		return
+	}
+	cancel()
+	for _, slot := range list {
+		if slot.done != nil {
+			<-slot.done
+		}
+	}
+}
+
+// put adds the slot and returns the context for learning it, if it needs one.
+func (f *Facts) put(slot *factSlot) context.Context {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if slot.done != nil && f.ctx == nil {
+		parent := f.parent
+		if parent == nil {
+			parent = context.Background()
+		}
+		f.ctx, f.cancel = context.WithCancel(parent)
+	}
+	for i, old := range f.list {
+		if old.name == slot.name && !old.running() {
+			f.list[i] = slot
+			return f.ctx
+		}
+	}
+	f.list = append(f.list, slot)
+	return f.ctx
+}
+
+// get returns the newest slot of that name: an older one may still run.
+func (f *Facts) get(name string) *factSlot {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := len(f.list) - 1; i >= 0; i-- {
+		if f.list[i].name == name {
+			return f.list[i]
+		}
+	}
+	return nil
+}
+
+func (s *factSlot) running() bool {
+	if s.done == nil {
+		return false
+	}
+	select {
+	case <-s.done:
+		return false
+	default:
+		return true
+	}
+}

@@ -1,0 +1,59 @@
+package filters
+
+import "strings"
+
+// Header is a message's header section: its fields in their order.
+type Header []Field
+
+// Field is one header field.
+type Field struct {
+	Name  string // as written, without the colon
+	Value string // as written after the colon, folds included, final CRLF removed
+}
+
+// Get returns the value of the first field with that name, in any case, with
+// folds kept and outer white space removed, or "".
+func (h Header) Get(name string) string {
+	for _, f := range h {
+		if strings.EqualFold(f.Name, name) {
+			return strings.TrimSpace(f.Value)
+		}
+	}
+	return ""
+}
+
+// ParseHeader reads a header section that ends before the empty line. A line
+// that is neither a field nor the continuation of one ends the section, as
+// MTAs read it: all after it belongs to the body.
+func ParseHeader(section string) Header {
+	var h Header
+	for section != "" {
+		line, rest, _ := strings.Cut(section, "\r\n")
+		section = rest
+		if line != "" && (line[0] == ' ' || line[0] == '\t') {
+			if len(h) == 0 {
+				return h
+			}
+			h[len(h)-1].Value += "\r\n" + line
+			continue
+		}
+		name, value, ok := strings.Cut(line, ":")
+		name = strings.TrimRight(name, " \t")
+		if !ok || !fieldName(name) {
+			return h
+		}
+		h = append(h, Field{Name: name, Value: value})
+	}
+	return h
+}
+
+// fieldName reports whether s is a field name: printable US-ASCII without
+// spaces (RFC 5322 section 3.6.8).
+func fieldName(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,38 @@
+package filters
+
+import (
+	"net/netip"
+	"strconv"
+)
+
+// Session is what is known about one client's connection. The front end fills
+// it in; filters read it. It is not safe for concurrent use, except for facts.
+type Session struct {
+	ID       string         // unique; quoted in refusals and log records
+	Listener string         // name of the listener in the configuration
+	Hostname string         // our own name, as greeted
+	Client   netip.AddrPort // the remote sender
+	Local    netip.AddrPort // the address it connected to
+	Helo     string         // argument of the HELO or EHLO in force, "" before
+	ESMTP    bool           // the greeting in force is EHLO
+	HadEHLO  bool           // an EHLO of this session was answered with 250
+
+	Facts
+}
+
+// Transaction is one mail transaction (RFC 5321 section 3.3) of a session. It
+// is valid until the transaction ends; what a filter wants to keep it copies.
+type Transaction struct {
+	Session  *Session
+	Number   int // 1 for the session's first
+	From     *Path
+	Rcpts    []*Path // recipients that neither the chain nor the upstream has refused
+	Declared int64   // value of MAIL's SIZE parameter in octets, 0 when absent
+	Size     int64   // octets of content seen so far, without dot-stuffing
+	Header   Header  // complete from stage EOH on
+
+	Facts
+}
+
+// ID returns the session's ID, a dot, and the transaction's number.
+func (t *Transaction) ID() string { return t.Session.ID + "." + strconv.Itoa(t.Number) }

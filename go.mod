@@ -1,0 +1,3 @@
+module github.com/mailweir/mailweir
+
+go 1.26
