@@ -1,0 +1,180 @@
+package smtp
+
+import (
+	"bytes"
+	"io"
+	"sync"
+)
+
+// Sizes of a Reader's buffers in octets. The small one belongs to the reader
+// for its whole life, the window only while it is needed: an idle session
+// costs the small one.
+const (
+	smallBuffer = 2 << 10
+	windowSize  = 32 << 10
+)
+
+var windows = sync.Pool{New: func() any { return new([windowSize]byte) }}
+
+// maxJunk bounds what is thrown away in search of the end of a bad line.
+const maxJunk = 1 << 20
+
+// Reader reads the client's side of a session: lines, and in between the text
+// of messages in windows. It never holds more than one window.
+type Reader struct {
+	src        io.Reader
+	buf        []byte
+	start, end int // buf[start:end] is read and not yet used
+	window     *[windowSize]byte
+	small      []byte
+
+	bad      Fault // what is wrong with the line being thrown away
+	answered bool  // that fault has been reported
+	junk     int   // octets thrown away of it
+}
+
+// NewReader returns a reader of src.
+func NewReader(src io.Reader) *Reader {
+	small := make([]byte, smallBuffer)
+	return &Reader{src: src, buf: small, small: small}
+}
+
+// Buffered returns the number of octets that can be had without reading.
+func (r *Reader) Buffered() int { return r.end - r.start }
+
+// Pending returns those octets. They are valid until the next call.
+func (r *Reader) Pending() []byte { return r.buf[r.start:r.end] }
+
+// Discard drops the first n octets of Pending.
+func (r *Reader) Discard(n int) {
+	r.start += n
+	if r.start == r.end {
+		r.start, r.end = 0, 0
+	}
+}
+
+// Fill reads once from the source, after whatever is pending, into a window.
+// It must not be called with a full window pending.
+func (r *Reader) Fill() error {
+	r.grow()
+	return r.read()
+}
+
+// grow changes to a window, if there is none yet.
+func (r *Reader) grow() {
+	if r.window != nil {
+		return
+	}
+	r.window = windows.Get().(*[windowSize]byte)
+	r.end = copy(r.window[:], r.buf[r.start:r.end])
+	r.start, r.buf = 0, r.window[:]
+}
+
+// Release gives a window back, if what is pending fits without it.
+func (r *Reader) Release() {
+	if r.window == nil || r.Buffered() > len(r.small) {
+		return
+	}
+	r.end = copy(r.small, r.buf[r.start:r.end])
+	r.start, r.buf = 0, r.small
+	windows.Put(r.window)
+	r.window = nil
+}
+
+func (r *Reader) read() error {
+	if r.start > 0 {
+		r.end = copy(r.buf, r.buf[r.start:r.end])
+		r.start = 0
+	}
+	n, err := r.src.Read(r.buf[r.end:])
+	r.end += n
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		return io.ErrNoProgress
+	}
+	return err
+}
+
+// ReadLine returns the next line of at most max octets, CRLF included, without
+// its CRLF. The line is valid until the next call; max is at most 32 KiB.
+//
+// A bad line is reported once, by a Fault, and thrown away up to its CRLF:
+// BareCR, NUL and LineTooLong when its end has come; BareLF as soon as it is
+// seen, and again for each further bare LF of that line, for a client that
+// sends no CR waits for an answer. After TooMuchJunk the session must end.
+// Any other error is the source's.
+func (r *Reader) ReadLine(max int) ([]byte, error) {
+	seen := 0 // octets of what is pending that hold no LF
+	for {
+		pending := r.Pending()
+		if i := bytes.IndexByte(pending[seen:], '\n'); i >= 0 {
+			line := pending[:seen+i+1]
+			r.Discard(len(line))
+			if fault, skip := r.judge(line, max); fault != "" {
+				return nil, fault
+			} else if !skip {
+				return line[:len(line)-2], nil
+			}
+			seen = 0
+			continue
+		}
+		seen = len(pending)
+		if seen >= max || r.bad != "" {
+			seen = r.throwAway()
+		}
+		if r.junk > maxJunk {
+			return nil, TooMuchJunk
+		}
+		if r.Buffered() == len(r.buf) {
+			r.grow()
+		}
+		if err := r.read(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// throwAway drops a line that has grown too long, or the rest of a bad one,
+// but for a final CR: it may be half of the line's end. It returns the number
+// of octets left.
+func (r *Reader) throwAway() int {
+	if r.bad == "" {
+		r.bad = LineTooLong
+	}
+	pending := r.Pending()
+	n := len(pending)
+	if n > 0 && pending[n-1] == '\r' {
+		n--
+	}
+	r.junk += n
+	r.Discard(n)
+	return r.Buffered()
+}
+
+// judge looks at a stretch that ends in LF: a line, or the next part of a bad
+// one. It returns what to report, or whether there is nothing to return yet.
+func (r *Reader) judge(stretch []byte, max int) (fault Fault, skip bool) {
+	n := len(stretch)
+	if n < 2 || stretch[n-2] != '\r' {
+		r.bad, r.answered = BareLF, true
+		r.junk += n
+		return BareLF, false
+	}
+	fault, skip = r.bad, r.answered
+	r.bad, r.answered, r.junk = "", false, 0
+	switch {
+	case skip:
+		return "", true
+	case fault != "":
+		return fault, false
+	case n > max:
+		return LineTooLong, false
+	case bytes.IndexByte(stretch, '\r') != n-2:
+		return BareCR, false
+	case bytes.IndexByte(stretch, 0) >= 0:
+		return NUL, false
+	}
+	return "", false
+}
