@@ -23,6 +23,7 @@ const (
 type Result struct {
 	Reply    filters.Reply // what the client was told; zero when nothing could be told
 	Upstream string        // the upstream's reply, "" for none
+	Filter   string        // which check of the front end's own refused, "" for none
 	Reason   string        // why there was no delivery, if no filter refused: "reset", "client_lost", "upstream_lost" ...
 }
 
@@ -37,8 +38,12 @@ func (r *Run) Done(res Result) {
 		r.log(msgRefused, slog.LevelInfo, r.transaction(ru, ru.decision.Action.String(), res))
 	case res.Reply.Code/100 == 2:
 		r.log(msgAccepted, slog.LevelInfo, r.transaction(nil, filters.Accept.String(), res))
+	case res.Filter != "":
+		ru := refusalOf(res.Filter, res.Reason, filters.EOM, res.Reply)
+		r.log(msgRefused, slog.LevelInfo, r.transaction(ru, ru.decision.Action.String(), res))
 	case res.Upstream != "" && res.Reply.Code >= 400:
-		r.log(msgRefused, slog.LevelInfo, r.transaction(upstreamRuling(filters.EOM, res.Reply), actionOf(res.Reply), res))
+		ru := refusalOf("upstream", "upstream", filters.EOM, res.Reply)
+		r.log(msgRefused, slog.LevelInfo, r.transaction(ru, ru.decision.Action.String(), res))
 	case len(r.tx.Rcpts) == 0 && r.refused:
 		// Each of its refusals has been logged.
 	default:
@@ -60,7 +65,7 @@ func (r *Run) Refused(to *filters.Path, reply filters.Reply) {
 		}
 	}
 	r.asking = to
-	ru := upstreamRuling(stage, reply)
+	ru := refusalOf("upstream", "upstream", stage, reply)
 	r.logRefusal(ru, []slog.Attr{slog.String("upstream_reply", reply.String())})
 	r.asking = nil
 	if to == nil {
@@ -68,21 +73,21 @@ func (r *Run) Refused(to *filters.Path, reply filters.Reply) {
 	}
 }
 
-// byUpstream stands for the upstream where a record names a filter.
-var byUpstream = &entry{Spec: Spec{Name: "upstream"}}
-
-func upstreamRuling(stage filters.Stage, reply filters.Reply) *ruling {
-	ru := &ruling{entry: byUpstream, stage: stage, reason: "upstream"}
-	ru.decision.Reply = reply
-	ru.decision.Action = filters.Reject
-	if reply.Temporary() {
-		ru.decision.Action = filters.TempFail
+// refusalOf is a refusal that no filter of the chain gave.
+func refusalOf(who, reason string, stage filters.Stage, reply filters.Reply) *ruling {
+	action := filters.Reject
+	switch {
+	case reply.Code == closing.Code || reply.Code == dropCode:
+		action = filters.Hangup
+	case reply.Temporary():
+		action = filters.TempFail
 	}
-	return ru
-}
-
-func actionOf(reply filters.Reply) string {
-	return upstreamRuling(filters.EOM, reply).decision.Action.String()
+	return &ruling{
+		entry:    &entry{Spec: Spec{Name: who}},
+		stage:    stage,
+		reason:   reason,
+		decision: Decision{Action: action, Reply: reply},
+	}
 }
 
 func (r *Run) logRefusal(ru *ruling, more []slog.Attr) {

@@ -1,0 +1,71 @@
+package relay
+
+import (
+	"errors"
+
+	"github.com/mailweir/mailweir/proxy/smtp"
+)
+
+// auth carries an AUTH exchange (RFC 4954) without looking into it. Nothing of
+// it is logged or shown to filters.
+func (s *session) auth(cmd smtp.Command) error {
+	if d := s.run.Command("AUTH", ""); d.Action != 0 {
+		return s.refuse(d)
+	}
+	switch {
+	case !s.greeted:
+		s.say(helloFirst)
+		return nil
+	case !s.offer.has("AUTH"):
+		s.say(noSuchVerb)
+		return nil
+	case s.tx.open || s.authed:
+		s.say(badSequence)
+		return nil
+	}
+	if err := s.needUpstream(); err != nil {
+		return err
+	}
+	s.up.command("AUTH", cmd.Args)
+	for {
+		reply, err := s.authStep()
+		if err != nil {
+			return err
+		}
+		if reply.Code != 334 {
+			s.authed = reply.Code == 235
+			s.up.replies.Release()
+			return nil
+		}
+		s.up.replies.Release()
+		if err := s.authLine(); err != nil {
+			return err
+		}
+	}
+}
+
+// authStep sends what is queued and relays the reply.
+func (s *session) authStep() (smtp.ServerReply, error) {
+	if err := s.sendQueued(); err != nil {
+		return smtp.ServerReply{}, err
+	}
+	reply, err := s.up.reply(s.relay.Timeouts.Upstream.Other)
+	if err != nil {
+		return reply, s.lostUpstream("AUTH", err)
+	}
+	return reply, s.relayReply(ask{verb: smtp.AUTH}, reply)
+}
+
+// authLine queues the client's next line for the upstream. A line that cannot
+// be passed on cancels the exchange, on both sides.
+func (s *session) authLine() error {
+	line, err := s.in.ReadLine(maxAuthLine)
+	var fault smtp.Fault
+	if errors.As(err, &fault) {
+		line = []byte("*")
+	} else if err != nil {
+		return err
+	}
+	s.up.out = append(append(s.up.out, line...), '\r', '\n')
+	return nil
+}

@@ -1,0 +1,180 @@
+package relay
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/mailweir/mailweir/filters"
+	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/proxy/smtp"
+)
+
+// helo serves HELO and EHLO. The upstream is greeted in the client's words;
+// the client hears our name and what both sides can do.
+func (s *session) helo(cmd smtp.Command) error {
+	if len(cmd.Args) == 0 || bytes.ContainsFunc(cmd.Args, isControl) {
+		s.say(needName)
+		return nil
+	}
+	s.endTransaction(chain.Result{Reason: "helo"})
+	esmtp := cmd.Verb == smtp.EHLO
+	if d := s.run.Helo(string(cmd.Args), esmtp); d.Refuses() {
+		s.greeted = false
+		return s.refuse(d)
+	}
+	s.hello = append(append(append(s.hello[:0], cmd.Verb.String()...), ' '), cmd.Args...)
+	if s.run.Held() {
+		return s.heloHere(esmtp)
+	}
+	reply, err := s.heloUpstream()
+	if err != nil {
+		return err
+	}
+	if reply.Class() != 2 {
+		s.greeted = false
+		s.sayWire(reply)
+	} else {
+		s.greeted = true
+		s.info.HadEHLO = s.info.HadEHLO || esmtp
+		s.offer = s.up.offer
+		s.sayHello(reply, esmtp)
+	}
+	s.up.replies.Release()
+	if reply.Code == 421 {
+		s.closeUpstream()
+		return errEnd
+	}
+	return nil
+}
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+
+// heloHere greets a client that will be refused, or whose mail will be
+// discarded: no upstream has to hear of it.
+func (s *session) heloHere(esmtp bool) error {
+	if s.up != nil {
+		s.quitUpstream()
+	}
+	s.greeted, s.offer = true, offer{}
+	if esmtp {
+		s.info.HadEHLO = true
+		s.offer = ownOffer
+	}
+	s.out = s.offer.append(s.out, s.relay.Hostname)
+	return nil
+}
+
+// sayHello answers with our name. The upstream's own text stays with HELO.
+func (s *session) sayHello(reply smtp.ServerReply, esmtp bool) {
+	if esmtp {
+		s.out = s.offer.append(s.out, s.relay.Hostname)
+		return
+	}
+	s.say(filters.Reply{Code: uint16(reply.Code), Text: s.relay.Hostname})
+}
+
+// heloUpstream says the client's greeting to the upstream, opening it if need
+// be. An error means that the session has ended; any complete reply of class
+// 2, 4 or 5 is returned.
+func (s *session) heloUpstream() (smtp.ServerReply, error) {
+	if s.up != nil && s.up.ready() != nil && !s.authed {
+		s.closeUpstream()
+	}
+	if s.up == nil {
+		if err := s.open(); err != nil {
+			return smtp.ServerReply{}, err
+		}
+	}
+	s.up.out = append(append(s.up.out, s.hello...), '\r', '\n')
+	if err := s.sendQueued(); err != nil {
+		return smtp.ServerReply{}, err
+	}
+	reply, err := s.up.reply(s.relay.Timeouts.Upstream.Other)
+	if err == nil && (reply.Class() == 3 || s.up.replies.Buffered() > 0) {
+		err = errStray
+	}
+	if err != nil {
+		return reply, s.lostUpstream("EHLO", err)
+	}
+	s.up.offer = offer{}
+	if s.hello[0] == 'E' && reply.Class() == 2 {
+		s.up.offer = s.relay.newOffer(reply.Wire)
+	}
+	return reply, nil
+}
+
+// open connects to the upstream. If that fails the client hears 421 and the
+// session ends.
+func (s *session) open() error {
+	up, err := s.relay.dial(s.ctx)
+	if err == nil {
+		if err = up.greeting(); err != nil {
+			up.close()
+		}
+	}
+	if err == nil {
+		s.up = up
+		return nil
+	}
+	s.log(slog.LevelWarn, "upstream failed", "upstream", s.relay.Upstream, "during", "connect", "error", err.Error())
+	r := withID(named(noUpstream, s.relay.Hostname), s.info.ID)
+	s.endTransaction(chain.Result{Reply: r, Reason: "upstream_lost"})
+	s.say(r)
+	return errEnd
+}
+
+// errLess is why another upstream connection cannot take over.
+var errLess = errors.New("it offers less than what the client was offered")
+
+// needUpstream makes sure that there is an upstream that waits for a command:
+// the one of before, or, between transactions, a new one that is greeted in
+// the same words.
+func (s *session) needUpstream() error {
+	if s.up != nil {
+		err := s.up.ready()
+		if err == nil {
+			return nil
+		}
+		if s.tx.open || s.authed || len(s.asks) > 0 || !s.upstreamLeft(err) {
+			return s.lostUpstream("command", err)
+		}
+		s.closeUpstream()
+	}
+	if s.authed {
+		return s.noTakeOver(errors.New("the client has authenticated to another connection"))
+	}
+	reply, err := s.heloUpstream()
+	if err != nil {
+		return err
+	}
+	defer s.up.replies.Release()
+	if reply.Class() != 2 {
+		return s.noTakeOver(fmt.Errorf("reply to HELO or EHLO: %s", reply.Reply()))
+	}
+	if !s.up.offer.covers(&s.offer) {
+		return s.noTakeOver(errLess)
+	}
+	return nil
+}
+
+// upstreamLeft reports whether an idle upstream has only closed, with or
+// without a 421.
+func (s *session) upstreamLeft(err error) bool {
+	if !errors.Is(err, errStray) {
+		return true
+	}
+	_, ok := s.lastWords()
+	return ok
+}
+
+// noTakeOver ends a session whose upstream cannot be replaced.
+func (s *session) noTakeOver(err error) error {
+	s.log(slog.LevelWarn, "upstream failed", "upstream", s.relay.Upstream, "during", "reconnect", "error", err.Error())
+	if s.up != nil {
+		s.quitUpstream()
+	}
+	s.say(withID(named(upstreamLost, s.relay.Hostname), s.info.ID))
+	return errEnd
+}

@@ -1,0 +1,196 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/mailweir/mailweir/filters"
+	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/proxy/smtp"
+)
+
+// ask is a command whose reply is outstanding: from the upstream, or local and
+// waiting for its turn.
+type ask struct {
+	verb  smtp.Verb
+	local bool
+	reply filters.Reply // if local
+	path  *filters.Path // of RCPT
+}
+
+// Bounds of a group. A larger one is sent in parts, so that neither side has
+// to hold the other's unread replies.
+const (
+	maxGroup       = 100
+	maxGroupOctets = 8 << 10
+)
+
+// ask queues a command for the upstream, as part of a group if the upstream
+// knows PIPELINING.
+func (s *session) ask(verb smtp.Verb, path *filters.Path) error {
+	s.asks = append(s.asks, ask{verb: verb, path: path})
+	if len(s.asks) >= maxGroup || len(s.up.out) >= maxGroupOctets || !s.up.offer.has("PIPELINING") {
+		return s.settle()
+	}
+	return nil
+}
+
+// settleGroup sends the queued commands in one write and relays their replies
+// in the order of the client's commands.
+func (s *session) settleGroup() error {
+	asks := s.asks
+	defer func() {
+		clear(s.asks)
+		if s.asks = s.asks[:0]; cap(s.asks) > 16 {
+			s.asks = nil
+		}
+	}()
+	if err := s.sendQueued(); err != nil {
+		return err
+	}
+	for _, a := range asks {
+		if a.local {
+			s.say(a.reply)
+			continue
+		}
+		reply, err := s.up.reply(s.waitFor(a.verb))
+		if err != nil {
+			return s.lostUpstream(a.verb.String(), err)
+		}
+		if err := s.relayReply(a, reply); err != nil {
+			return err
+		}
+	}
+	s.up.replies.Release()
+	return nil
+}
+
+// sendQueued sends what is queued, if the upstream waits for it.
+func (s *session) sendQueued() error {
+	if len(s.up.out) == 0 {
+		return nil
+	}
+	if err := s.up.ready(); err != nil {
+		return s.lostUpstream("command", err)
+	}
+	if err := s.up.flush(s.relay.Timeouts.Upstream.Other); err != nil {
+		return s.lostUpstream("command", err)
+	}
+	return nil
+}
+
+func (s *session) waitFor(verb smtp.Verb) time.Duration {
+	t := &s.relay.Timeouts.Upstream
+	switch verb {
+	case smtp.MAIL:
+		return t.Mail
+	case smtp.RCPT:
+		return t.Rcpt
+	case smtp.DATA:
+		return t.Data
+	}
+	return t.Other
+}
+
+// relayReply passes the upstream's reply to a command on and takes note of
+// what it means.
+func (s *session) relayReply(a ask, reply smtp.ServerReply) error {
+	if reply.Class() == 3 && !(a.verb == smtp.DATA && reply.Code == 354 || a.verb == smtp.AUTH && reply.Code == 334) {
+		// It waits for something that we would take for commands.
+		return s.lostUpstream(a.verb.String(), fmt.Errorf("%w: reply %s", errOutOfStep, reply.Reply()))
+	}
+	if a.verb == smtp.DATA && reply.Class() == 2 {
+		return s.lostUpstream("DATA", fmt.Errorf("%w: reply %s", errOutOfStep, reply.Reply()))
+	}
+	s.sayWire(reply)
+	s.note(a, reply)
+	if reply.Code == 421 {
+		s.endTransaction(chain.Result{Reply: reply.Reply(), Upstream: reply.Reply().String()})
+		s.closeUpstream()
+		return errEnd
+	}
+	return nil
+}
+
+// sayWire queues a reply of the upstream, as it is.
+func (s *session) sayWire(reply smtp.ServerReply) {
+	if reply.Code >= 400 {
+		s.errors++
+	}
+	s.out = append(s.out, reply.Wire...)
+}
+
+// note keeps the transaction in step with the upstream's replies.
+func (s *session) note(a ask, reply smtp.ServerReply) {
+	positive := reply.Class() == 2
+	switch a.verb {
+	case smtp.MAIL:
+		if !positive {
+			s.run.Refused(nil, reply.Reply())
+			s.tx.open = false
+		}
+	case smtp.DATA:
+		s.tx.goAhead = reply.Code == 354
+	case smtp.RCPT:
+		s.tx.pending--
+		if positive {
+			s.tx.accepted++
+		} else {
+			s.run.Refused(a.path, reply.Reply())
+		}
+	}
+}
+
+// lostUpstream tells the client that the upstream cannot be talked to, and
+// ends the session. What the upstream has said on its own account goes first.
+func (s *session) lostUpstream(during string, err error) error {
+	s.log(slog.LevelWarn, "upstream failed", "upstream", s.relay.Upstream, "during", during, "error", err.Error())
+	r := withID(named(upstreamLost, s.relay.Hostname), s.info.ID)
+	var fault smtp.Fault
+	switch {
+	case errors.Is(err, errStray):
+		if last, ok := s.lastWords(); ok {
+			s.endTransaction(chain.Result{Reply: last.Reply(), Upstream: last.Reply().String()})
+			s.sayWire(last)
+			s.closeUpstream()
+			return errEnd
+		}
+		r = withID(named(outOfStep, s.relay.Hostname), s.info.ID)
+	case errors.As(err, &fault), errors.Is(err, errOutOfStep):
+		r = withID(named(outOfStep, s.relay.Hostname), s.info.ID)
+	}
+	s.endTransaction(chain.Result{Reply: r, Filter: "upstream", Reason: "upstream_lost"})
+	s.closeUpstream()
+	s.say(r)
+	return errEnd
+}
+
+// lastWords reads a 421 that the upstream has sent unasked.
+func (s *session) lastWords() (smtp.ServerReply, bool) {
+	reply, err := s.up.reply(time.Second)
+	return reply, err == nil && reply.Code == 421 && s.up.replies.Buffered() == 0
+}
+
+// closeUpstream drops the upstream as it is.
+func (s *session) closeUpstream() {
+	if s.up != nil {
+		s.up.close()
+		s.up = nil
+	}
+}
+
+// quitUpstream ends the upstream's connection with QUIT.
+func (s *session) quitUpstream() {
+	s.up.quit()
+	s.up = nil
+}
+
+// endTransaction closes and logs the transaction, if there is one.
+func (s *session) endTransaction(res chain.Result) {
+	s.tx.open, s.tx.chunks = false, false
+	if s.run.Transaction() != nil {
+		s.run.Done(res)
+	}
+}

@@ -1,0 +1,59 @@
+package relay
+
+import (
+	"net/netip"
+	"sync"
+)
+
+// Limiter bounds the sessions of a process, in all and for each client
+// network: an IPv4 address, or an IPv6 /64.
+type Limiter struct {
+	max, perClient int
+
+	mu      sync.Mutex
+	all     int
+	clients map[netip.Prefix]int
+}
+
+// NewLimiter returns a limiter. 0 is no limit.
+func NewLimiter(max, perClient int) *Limiter {
+	return &Limiter{max: max, perClient: perClient, clients: make(map[netip.Prefix]int)}
+}
+
+// network returns what a client is counted by.
+func network(client netip.Addr) netip.Prefix {
+	client = client.Unmap()
+	bits := 32
+	if client.Is6() {
+		bits = 64
+	}
+	p, _ := client.Prefix(bits)
+	return p
+}
+
+// acquire counts a session in. It returns why not, or "".
+func (l *Limiter) acquire(client netip.Addr) (reason string) {
+	n := network(client)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.max > 0 && l.all >= l.max:
+		return "too_many_sessions"
+	case l.perClient > 0 && l.clients[n] >= l.perClient:
+		return "too_many_sessions_of_client"
+	}
+	l.all++
+	l.clients[n]++
+	return ""
+}
+
+// release counts it out.
+func (l *Limiter) release(client netip.Addr) {
+	n := network(client)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all--
+	if l.clients[n]--; l.clients[n] == 0 {
+		delete(l.clients, n)
+	}
+}

@@ -1,0 +1,180 @@
+package relay
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/mailweir/mailweir/filters"
+	"github.com/mailweir/mailweir/proxy/smtp"
+)
+
+// mail begins a transaction.
+func (s *session) mail(cmd smtp.Command) error {
+	switch {
+	case !s.greeted:
+		s.answer(helloFirst)
+		return nil
+	case s.tx.open:
+		// Its outcome decides whether this one is out of place.
+		if err := s.settle(); err != nil {
+			return err
+		}
+		if s.tx.open {
+			s.answer(nestedMail)
+			return nil
+		}
+	}
+	if err := s.settle(); err != nil {
+		return err
+	}
+	s.tx.begin()
+	from := s.tx.path()
+	if err := smtp.ParseMail(cmd.Args, from, &s.arena); err != nil {
+		s.answer(pathReply(err, badMail, badSender))
+		return nil
+	}
+	if key := s.offer.refusedParam(from); key != "" {
+		s.answer(with(badParam, key))
+		return nil
+	}
+	declared, ok := declaredSize(from)
+	if !ok {
+		s.answer(badParams)
+		return nil
+	}
+	d := s.run.Mail(from, declared)
+	if d.Refuses() {
+		return s.refuse(d)
+	}
+	s.tx.open = true
+	_, s.tx.smtputf8 = from.Param("SMTPUTF8")
+	body, _ := from.Param("BODY")
+	s.tx.binary = strings.EqualFold(body, "BINARYMIME")
+	if s.tx.local = s.run.Held(); s.tx.local {
+		s.answer(senderOK)
+		return nil
+	}
+	if err := s.openFor(); err != nil {
+		return err
+	}
+	s.up.path("MAIL FROM:", from)
+	return s.ask(smtp.MAIL, nil)
+}
+
+// openFor finds an upstream for the transaction that has just begun.
+func (s *session) openFor() error {
+	s.tx.open = false // so that a lost connection can still be replaced
+	err := s.needUpstream()
+	s.tx.open = err == nil
+	return err
+}
+
+// rcpt adds a recipient.
+func (s *session) rcpt(cmd smtp.Command) error {
+	if !s.tx.open || s.tx.chunks {
+		s.answer(s.outOfPlace(needMail))
+		return nil
+	}
+	s.tx.asked++
+	to := s.tx.path()
+	if err := smtp.ParseRcpt(cmd.Args, s.tx.smtputf8, to, &s.arena); err != nil {
+		s.tx.used--
+		s.answer(pathReply(err, badRcpt, badRecipient))
+		return nil
+	}
+	if key := s.offer.refusedParam(to); key != "" {
+		s.tx.used--
+		s.answer(with(badParam, key))
+		return nil
+	}
+	d := s.run.Rcpt(to)
+	if d.Refuses() {
+		return s.refuse(d)
+	}
+	if s.run.Held() && !s.tx.local {
+		if err := s.leaveUpstream(); err != nil {
+			return err
+		}
+	}
+	if s.tx.local {
+		s.tx.accepted++
+		s.answer(rcptOK)
+		return nil
+	}
+	s.up.path("RCPT TO:", to)
+	s.tx.pending++
+	return s.ask(smtp.RCPT, to)
+}
+
+// leaveUpstream takes the transaction away from the upstream: it will be
+// discarded here.
+func (s *session) leaveUpstream() error {
+	if err := s.settle(); err != nil {
+		return err
+	}
+	s.tx.local = true
+	if s.up != nil {
+		s.quitUpstream()
+	}
+	return nil
+}
+
+// outOfPlace is the answer to a command that needs another one before it.
+func (s *session) outOfPlace(needed filters.Reply) filters.Reply {
+	switch {
+	case !s.greeted:
+		return helloFirst
+	case s.tx.chunks:
+		return badSequence
+	}
+	return needed
+}
+
+// path queues MAIL or RCPT, in the one way there is to read it.
+func (u *upstream) path(command string, p *filters.Path) {
+	u.out = append(u.out, command...)
+	u.out = append(u.out, p.Raw...)
+	if p.Params != "" {
+		u.out = append(u.out, ' ')
+		u.out = append(u.out, p.Params...)
+	}
+	u.out = append(u.out, '\r', '\n')
+}
+
+// begin empties the transaction for the next one.
+func (t *transaction) begin() {
+	*t = transaction{paths: t.paths}
+}
+
+// path returns a path that lives as long as the transaction.
+func (t *transaction) path() *filters.Path {
+	if t.used == len(t.paths) {
+		// The old ones stay where they are: they are pointed to.
+		t.paths, t.used = make([]filters.Path, max(4, min(2*len(t.paths), 64))), 0
+	}
+	t.used++
+	return &t.paths[t.used-1]
+}
+
+// declaredSize returns the value of the SIZE parameter, 0 when absent.
+func declaredSize(p *filters.Path) (int64, bool) {
+	value, there := p.Param("SIZE")
+	if !there {
+		return 0, true
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	return n, err == nil && n >= 0
+}
+
+// pathReply words what is wrong with a path.
+func pathReply(err error, syntax, address filters.Reply) filters.Reply {
+	switch err {
+	case smtp.BadSyntax:
+		return syntax
+	case smtp.BadParams:
+		return badParams
+	case smtp.NeedUTF8:
+		return needUTF8
+	}
+	return address
+}

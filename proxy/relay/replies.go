@@ -1,0 +1,88 @@
+package relay
+
+import (
+	"math/rand/v2"
+
+	"github.com/mailweir/mailweir/filters"
+)
+
+// What mailweir says in its own name. "%h" is our host name.
+var (
+	tooManySessions = reply(421, 4, 7, 0, "%h Too many connections, try again later")
+	shuttingDown    = reply(421, 4, 3, 2, "%h Service is shutting down, try again")
+	timedOut        = reply(421, 4, 4, 2, "%h Time-out, closing connection")
+	tooManyErrors   = reply(421, 4, 7, 0, "%h Too many errors, closing connection")
+	internalError   = reply(421, 4, 3, 0, "%h Internal error, closing connection")
+	noUpstream      = reply(421, 4, 3, 2, "%h Mail service not reachable, try again later")
+	upstreamLost    = reply(421, 4, 4, 2, "%h Lost the mail service, try again later")
+	outOfStep       = reply(421, 4, 3, 0, "%h Mail service is out of step, try again later")
+	notConfirmed    = reply(451, 4, 4, 2, "Message not confirmed by the mail service, try again later")
+
+	badLine      = reply(500, 5, 5, 2, "Command refused: ")
+	unknownVerb  = reply(500, 5, 5, 1, "Command not recognised")
+	noSuchVerb   = reply(502, 5, 5, 1, "Command not implemented")
+	badSequence  = reply(503, 5, 5, 1, "Bad sequence of commands")
+	helloFirst   = reply(503, 5, 5, 1, "Send HELO or EHLO first")
+	needMail     = reply(503, 5, 5, 1, "Send MAIL first")
+	nestedMail   = reply(503, 5, 5, 1, "Transaction already begun")
+	needRcpt     = reply(503, 5, 5, 1, "Send RCPT first")
+	noRcpt       = reply(554, 5, 5, 1, "No valid recipients")
+	noArgs       = reply(501, 5, 5, 4, "No parameters allowed")
+	needName     = reply(501, 5, 5, 4, "Say your name: HELO or EHLO domain")
+	badMail      = reply(501, 5, 5, 4, "Syntax: MAIL FROM:<address>")
+	badRcpt      = reply(501, 5, 5, 4, "Syntax: RCPT TO:<address>")
+	badSender    = reply(501, 5, 1, 7, "Bad sender address syntax")
+	badRecipient = reply(501, 5, 1, 3, "Bad recipient address syntax")
+	badParams    = reply(501, 5, 5, 4, "Bad parameter syntax")
+	badParam     = reply(555, 5, 5, 4, "Parameter not recognised: ")
+	needUTF8     = reply(553, 5, 6, 7, "Address needs SMTPUTF8")
+	badChunk     = reply(501, 5, 5, 4, "Syntax: BDAT size [LAST]")
+	badText      = reply(550, 5, 6, 0, "Message refused: ")
+	bigHeader    = reply(552, 5, 3, 4, "Header section too large")
+	tooLong      = reply(552, 5, 3, 4, "Message too large")
+	authLine     = reply(500, 5, 5, 6, "Authentication line too long")
+
+	okay      = reply(250, 2, 0, 0, "Ok")
+	senderOK  = reply(250, 2, 1, 0, "Ok")
+	rcptOK    = reply(250, 2, 1, 5, "Ok")
+	goAhead   = filters.Reply{Code: 354, Text: "End data with <CR><LF>.<CR><LF>"}
+	help      = reply(214, 2, 0, 0, "See RFC 5321")
+	goodbye   = reply(221, 2, 0, 0, "Bye")
+	authAbort = filters.Reply{Code: 501, Enh: [3]uint16{5, 7, 0}, Text: "Authentication cancelled"}
+)
+
+func reply(code, class, subject, detail uint16, text string) filters.Reply {
+	return filters.Reply{Code: code, Enh: [3]uint16{class, subject, detail}, Text: text}
+}
+
+// named puts our name where RFC 5321 section 4.2 wants it: first in a 421.
+func named(r filters.Reply, hostname string) filters.Reply {
+	if len(r.Text) > 2 && r.Text[:2] == "%h" {
+		r.Text = hostname + r.Text[2:]
+	}
+	return r
+}
+
+// with adds what is the matter.
+func with(r filters.Reply, what string) filters.Reply {
+	r.Text += what
+	return r
+}
+
+// withID adds what a refused sender can quote.
+func withID(r filters.Reply, id string) filters.Reply {
+	r.Text += " (id " + id + ")"
+	return r
+}
+
+// newID returns a session's id: 60 random bits, easy to read out.
+func newID() string {
+	const digits = "0123456789abcdefghjkmnpqrstvwxyz" // Crockford's base 32
+	var id [12]byte
+	bits := rand.Uint64()
+	for i := range id {
+		id[i] = digits[bits&31]
+		bits >>= 5
+	}
+	return string(id[:])
+}

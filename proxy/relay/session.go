@@ -1,0 +1,348 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/mailweir/mailweir/filters"
+	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/proxy/smtp"
+)
+
+// session is one client's connection, served by one goroutine in lock step: it
+// reads what the client has sent, passes it on as a group, reads the replies
+// and writes them back.
+type session struct {
+	relay *Relay
+	conn  net.Conn
+	in    *smtp.Reader
+	out   []byte // replies not written yet
+	info  filters.Session
+	run   *chain.Run
+	ctx   context.Context
+	stop  context.CancelFunc
+
+	up      *upstream // nil while there is none
+	hello   []byte    // the client's HELO or EHLO, to say again to another upstream
+	greeted bool      // a HELO or EHLO was answered with 250
+	authed  bool      // AUTH succeeded: no other upstream can take over
+	offer   offer     // what the client was offered
+
+	asks   []ask // commands whose replies are outstanding
+	tx     transaction
+	errors int // since the last message was delivered
+	arena  smtp.Arena
+
+	deadline time.Time // for the client's next octets
+
+	mu       sync.Mutex // guards what drain and cut look at
+	waiting  bool       // for a command, outside of a transaction
+	draining bool
+	isCut    bool
+}
+
+// transaction is the relay's side of a mail transaction.
+type transaction struct {
+	open     bool
+	local    bool // the upstream does not know of it
+	smtputf8 bool
+	binary   bool // BODY=BINARYMIME
+	chunks   bool // a BDAT was seen
+	goAhead  bool // the upstream said 354
+	asked    int  // recipients that the client named
+	accepted int  // recipients that the upstream accepted
+	pending  int  // recipients whose replies are outstanding
+	paths    []filters.Path
+	used     int // of paths
+
+	content content
+	text    smtp.Text
+	chunk   smtp.ChunkText
+	fault   smtp.Fault        // the first in the message
+	early   *smtp.ServerReply // with which the upstream cut it short
+}
+
+// How a session ends. The client has been told, or cannot be.
+var (
+	errEnd      = errors.New("session ended")
+	errDraining = errors.New("draining")
+)
+
+func newSession(r *Relay, conn net.Conn, client netip.AddrPort) *session {
+	s := &session{relay: r, conn: conn}
+	s.info = filters.Session{
+		ID:       newID(),
+		Listener: r.Name,
+		Hostname: r.Hostname,
+		Client:   client,
+		Local:    addrPort(conn.LocalAddr()),
+	}
+	s.in = smtp.NewReader(source{s})
+	s.ctx, s.stop = context.WithCancel(r.ctx)
+	return s
+}
+
+// serve runs the session to its end. A panic ends this session only.
+func (s *session) serve() {
+	defer s.close()
+	defer func() {
+		if p := recover(); p != nil {
+			s.log(slog.LevelError, "panic in a session", "error", fmt.Sprint(p), "stack", string(debug.Stack()))
+			s.say(internalError)
+			s.flush()
+		}
+	}()
+	s.run = s.relay.Chain.Start(s.ctx, &s.info)
+	if d := s.run.Connect(); d.Refuses() {
+		s.sayDecision(d)
+		s.linger()
+		return
+	}
+	s.out = append(s.out, "220 "...)
+	s.out = append(s.out, s.relay.Hostname...)
+	s.out = append(s.out, " ESMTP\r\n"...)
+	for {
+		if err := s.next(); err != nil {
+			s.farewell(err)
+			return
+		}
+	}
+}
+
+// next reads and serves one command.
+func (s *session) next() error {
+	s.in.Release()
+	s.deadline = time.Now().Add(s.relay.Timeouts.Command)
+	line, err := s.in.ReadLine(max(s.relay.CommandLine, maxAuthLine))
+	var fault smtp.Fault
+	switch {
+	case errors.As(err, &fault):
+		if err := s.badLine(fault); err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	default:
+		if err := s.command(line); err != nil {
+			return err
+		}
+	}
+	if s.errors >= s.relay.MaxErrors {
+		if err := s.settle(); err != nil {
+			return err
+		}
+		s.refuseSession("limits", "too_many_errors", tooManyErrors)
+		return errEnd
+	}
+	return nil
+}
+
+// maxAuthLine is the longest line of an AUTH exchange (RFC 4954 section 4).
+const maxAuthLine = 12288
+
+func (s *session) badLine(fault smtp.Fault) error {
+	s.answer(with(badLine, string(fault)))
+	if fault == smtp.TooMuchJunk {
+		if err := s.settle(); err != nil {
+			return err
+		}
+		s.refuseSession("limits", "line_without_end", tooManyErrors)
+		return errEnd
+	}
+	return nil
+}
+
+// source is what the session's reader reads from: the client, after all that
+// is owed has been sent. Replies thus wait until the input is drained.
+type source struct{ *session }
+
+// Read reads from the client.
+func (c source) Read(p []byte) (int, error) {
+	s := c.session
+	if err := s.settle(); err != nil {
+		return 0, err
+	}
+	if err := s.flush(); err != nil {
+		return 0, err
+	}
+	if err := s.beginWait(); err != nil {
+		return 0, err
+	}
+	n, err := s.conn.Read(p)
+	s.endWait()
+	if err != nil && s.isDraining() && errors.Is(err, os.ErrDeadlineExceeded) {
+		err = errDraining
+	}
+	return n, err
+}
+
+// beginWait sets the deadline of a read, unless the service is ending and this
+// read would wait for nothing that is under way.
+func (s *session) beginWait() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = !s.tx.open
+	if s.isCut || s.draining && s.waiting {
+		return errDraining
+	}
+	return s.conn.SetReadDeadline(s.deadline)
+}
+
+func (s *session) endWait() {
+	s.mu.Lock()
+	s.waiting = false
+	s.mu.Unlock()
+}
+
+func (s *session) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
+// drain makes an idle session end now, another one after its transaction. It
+// may be called from any goroutine.
+func (s *session) drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
+	if s.waiting {
+		s.conn.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// cut ends the session whatever it does. It may be called from any goroutine.
+func (s *session) cut() {
+	s.mu.Lock()
+	s.draining, s.isCut = true, true
+	s.conn.SetReadDeadline(time.Unix(1, 0))
+	s.mu.Unlock()
+	s.stop()
+}
+
+// settle sends the group of commands that is queued, reads its replies, and
+// queues them for the client.
+func (s *session) settle() error {
+	if len(s.asks) == 0 {
+		return nil
+	}
+	return s.settleGroup()
+}
+
+// flush writes what is queued for the client.
+func (s *session) flush() error {
+	if len(s.out) == 0 {
+		return nil
+	}
+	s.conn.SetWriteDeadline(time.Now().Add(s.relay.Timeouts.Write))
+	_, err := s.conn.Write(s.out)
+	if s.out = s.out[:0]; cap(s.out) > keptBuffer {
+		s.out = nil
+	}
+	return err
+}
+
+// say queues a reply of ours. Nothing may be outstanding.
+func (s *session) say(r filters.Reply) {
+	if r.Code >= 400 {
+		s.errors++
+	}
+	s.out = smtp.AppendReply(s.out, named(r, s.relay.Hostname))
+}
+
+func (s *session) sayDecision(d chain.Decision) { s.say(d.Reply) }
+
+// answer queues a reply of ours behind those that are outstanding.
+func (s *session) answer(r filters.Reply) {
+	if len(s.asks) == 0 {
+		s.say(r)
+		return
+	}
+	s.asks = append(s.asks, ask{local: true, reply: r})
+}
+
+// refuseSession says why the session ends now, and logs it.
+func (s *session) refuseSession(filter, reason string, r filters.Reply) {
+	r = withID(named(r, s.relay.Hostname), s.info.ID)
+	s.say(r)
+	s.log(slog.LevelInfo, "refused", "stage", filters.Command.String(), "filter", filter, "reason", reason,
+		"action", filters.Hangup.String(), "reply", r.String())
+}
+
+func (s *session) log(level slog.Level, msg string, args ...any) {
+	s.relay.Log.With("id", s.info.ID, "listener", s.info.Listener, "client", s.info.Client.String()).
+		Log(context.Background(), level, msg, args...)
+}
+
+// farewell says what there is to say at the end of a session.
+func (s *session) farewell(err error) {
+	switch {
+	case errors.Is(err, errEnd):
+	case errors.Is(err, errDraining):
+		s.endTransaction(chain.Result{Reply: named(shuttingDown, s.relay.Hostname), Reason: "shutdown"})
+		s.say(shuttingDown)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.endTransaction(chain.Result{Reply: named(timedOut, s.relay.Hostname), Reason: "client_timeout"})
+		s.refuseSession("limits", "client_timeout", timedOut)
+	default: // the client is gone
+		s.endTransaction(chain.Result{Reason: "client_lost"})
+		return
+	}
+	s.linger()
+}
+
+// Bounds of what is read of a client that has been told goodbye.
+const (
+	lingerOctets = 64 << 20
+	lingerIdle   = 2 * time.Second
+	lingerWhole  = 30 * time.Second
+)
+
+// linger closes the connection so that the client gets to read what was said:
+// an end with octets of its unread would take it away again.
+func (s *session) linger() {
+	if s.flush() != nil {
+		return
+	}
+	half, ok := s.conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	end := time.Now().Add(lingerWhole)
+	buf := make([]byte, 4<<10)
+	for left := lingerOctets; left > 0 && time.Now().Before(end) && !s.cutOff(); {
+		s.conn.SetReadDeadline(time.Now().Add(lingerIdle))
+		n, err := s.conn.Read(buf)
+		if err != nil {
+			return
+		}
+		left -= n
+	}
+}
+
+func (s *session) cutOff() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.isCut
+}
+
+// close gives back what the session holds. An upstream that is still there
+// waits for a command, or its reply would have ended it.
+func (s *session) close() {
+	s.conn.Close()
+	if s.up != nil {
+		s.quitUpstream()
+	}
+	if s.run != nil {
+		s.run.Close()
+	}
+	s.stop()
+}
