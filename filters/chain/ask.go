@@ -37,7 +37,7 @@ func firstFinding[F any](ctx context.Context, steps []step[F], i *int, call func
 	}()
 	for ; *i < len(steps); *i++ {
 		s := &steps[*i]
-		if s.entry.Timeout > 0 {
+		if s.timed {
 			v = timed(ctx, s, call)
 		} else {
 			v = call(ctx, s.filter)

@@ -18,10 +18,10 @@ type sink struct {
 // BeginBody opens the sinks for this message. The front end calls it once,
 // before the first octet of content.
 func (r *Run) BeginBody() Decision {
-	r.sinks = r.sinks[:0]
+	r.dropSinks()
 	steps := r.chain.plan.body
-	if _, settled := r.standing(filters.Body); settled {
-		return Decision{}
+	if d, settled := r.standing(filters.Body); settled {
+		return d
 	}
 	for i := range steps {
 		v := r.openSink(&steps[i])
@@ -29,6 +29,7 @@ func (r *Run) BeginBody() Decision {
 			continue
 		}
 		if d, stop := r.settle(steps[i].entry, filters.Body, v); stop {
+			r.dropSinks()
 			return d
 		}
 	}
@@ -53,31 +54,44 @@ func (r *Run) openSink(s *step[filters.BodyFilter]) (v filters.Verdict) {
 // be passed.
 func (r *Run) Body(piece []byte) Decision {
 	r.tx.Size += int64(len(piece))
-	for i := range r.sinks {
-		s := &r.sinks[i]
-		if s.w == nil {
-			continue
-		}
-		v := s.write(r, piece)
+	if d, settled := r.standing(filters.Body); settled {
+		return d
+	}
+	for i := 0; i < len(r.sinks); i++ {
+		v := r.firstWrite(piece, &i)
 		if v == (filters.Verdict{}) {
-			continue
+			break
 		}
-		if d, stop := r.settle(s.entry, filters.Body, v); stop && d.Action != filters.Continue {
-			r.sinks = r.sinks[:0]
+		if d, stop := r.settle(r.sinks[i].entry, filters.Body, v); stop {
+			r.dropSinks()
 			return d
 		}
 	}
 	return Decision{}
 }
 
-// write hands the piece over and returns a verdict only if there is one now.
-func (s *sink) write(r *Run, piece []byte) (v filters.Verdict) {
+// firstWrite is firstFinding for the sinks.
+func (r *Run) firstWrite(piece []byte, i *int) (v filters.Verdict) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.w, s.end = nil, nil
+			r.sinks[*i].w, r.sinks[*i].end = nil, nil
 			v = panicked(p)
 		}
 	}()
+	for ; *i < len(r.sinks); *i++ {
+		s := &r.sinks[*i]
+		if s.w == nil {
+			continue
+		}
+		if v := s.write(r, piece); v != (filters.Verdict{}) {
+			return v
+		}
+	}
+	return filters.Verdict{}
+}
+
+// write hands the piece over and returns a verdict only if there is one now.
+func (s *sink) write(r *Run, piece []byte) filters.Verdict {
 	_, err := s.w.Write(piece)
 	switch {
 	case err == nil:
@@ -99,13 +113,17 @@ func (s *sink) finish(r *Run) (v filters.Verdict) {
 	if end == nil {
 		return filters.Verdict{}
 	}
-	one := step[filters.Finisher]{end, s.entry}
+	one := step[filters.Finisher]{end, s.entry, s.entry.Timeout > 0}
 	i := 0
 	return firstFinding(r.ctx, []step[filters.Finisher]{one}, &i, finishSink)
 }
 
 // finishBody asks the sinks that have not spoken yet.
 func (r *Run) finishBody() Decision {
+	defer r.dropSinks()
+	if r.ofSession.accepted || r.ofTx.accepted {
+		return Decision{}
+	}
 	for i := range r.sinks {
 		v := r.sinks[i].finish(r)
 		if v == (filters.Verdict{}) {
@@ -116,6 +134,12 @@ func (r *Run) finishBody() Decision {
 		}
 	}
 	return Decision{}
+}
+
+// dropSinks forgets the sinks, and keeps their room for the next message.
+func (r *Run) dropSinks() {
+	clear(r.sinks)
+	r.sinks = r.sinks[:0]
 }
 
 func finishSink(ctx context.Context, f filters.Finisher) filters.Verdict { return f.Finish(ctx) }

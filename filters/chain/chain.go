@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/mailweir/mailweir/filters"
@@ -86,7 +85,7 @@ func (c *Chain) For(listener string) *Chain {
 	part := *c
 	part.entries = nil
 	for _, e := range c.entries {
-		if len(e.Listeners) == 0 || slices.Contains(e.Listeners, listener) {
+		if e.serves(listener) {
 			part.entries = append(part.entries, e)
 		}
 	}

@@ -48,20 +48,39 @@ func (o *ordering) place(i int) {
 	o.out = append(o.out, spec)
 }
 
+// placeSetters places those who set the fact. Entries of the reader's own kind
+// stay where they are: none of them can be first of all.
 func (o *ordering) placeSetters(reader Spec, fact filters.FactInfo) {
-	found := false
+	var setters []Spec
 	for j, spec := range o.specs {
 		if !slices.ContainsFunc(spec.Kind.Sets, func(f filters.FactInfo) bool { return f.Name == fact.Name }) {
 			continue
 		}
-		found = true
-		if o.state[j] == placing && spec.Kind.Name != reader.Kind.Name {
-			o.errs = append(o.errs, &SpecError{reader, fmt.Errorf("reads the fact %s of %s, which waits for a fact of it in turn", fact.Name, spec.Kind.Name)})
-			continue
+		setters = append(setters, spec)
+		switch {
+		case spec.Kind.Name == reader.Kind.Name:
+		case o.state[j] == placing:
+			o.fail(reader, "reads the fact %s of %s, which waits for a fact of it in turn", fact.Name, spec.Kind.Name)
+		default:
+			o.place(j)
 		}
-		o.place(j)
 	}
-	if !found {
-		o.errs = append(o.errs, &SpecError{reader, fmt.Errorf("reads the fact %s, which no filter of this chain sets", fact.Name)})
+	o.checkSet(reader, fact, setters)
+}
+
+// checkSet finds readers that would wait in vain.
+func (o *ordering) checkSet(reader Spec, fact filters.FactInfo, setters []Spec) {
+	if len(setters) == 0 {
+		o.fail(reader, "reads the fact %s, which no filter of this chain sets", fact.Name)
+		return
 	}
+	for _, name := range reader.Listeners {
+		if !slices.ContainsFunc(setters, func(s Spec) bool { return s.serves(name) }) {
+			o.fail(reader, "reads the fact %s, which no filter of listener %s sets", fact.Name, name)
+		}
+	}
+}
+
+func (o *ordering) fail(spec Spec, format string, args ...any) {
+	o.errs = append(o.errs, &SpecError{spec, fmt.Errorf(format, args...)})
 }

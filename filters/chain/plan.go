@@ -19,6 +19,7 @@ type plan struct {
 type step[F any] struct {
 	filter F
 	entry  *entry
+	timed  bool // the entry has a timeout: kept here, where the question finds it in its cache
 }
 
 func newPlan(entries []*entry) plan {
@@ -39,7 +40,7 @@ func steps[F any](entries []*entry, s filters.Stage) []step[F] {
 	var list []step[F]
 	for _, e := range entries {
 		if e.stages.Has(s) {
-			list = append(list, step[F]{e.filter.(F), e})
+			list = append(list, step[F]{e.filter.(F), e, e.Timeout > 0})
 		}
 	}
 	return list

@@ -8,7 +8,9 @@ import (
 )
 
 // Decision is what the chain settled. Its Action is never Accept: what was
-// accepted continues, and is asked about no more.
+// accepted continues, and is asked about no more. It is Quarantine only at
+// Message, whichever stage found that: until then the message passes, and
+// another filter may refuse it.
 type Decision struct {
 	Action filters.Action
 	Reply  filters.Reply // what to tell the client, unless Action is Continue
@@ -39,10 +41,10 @@ type Run struct {
 
 // standing is a verdict that outlasts its stage.
 type standing struct {
-	accepted bool    // ask no more filters
-	discard  bool    // acknowledge and drop
-	held     *ruling // a refusal that waits for Options.DelayReject
-	final    *ruling // the refusal or discard that ended the transaction
+	accepted   bool    // ask no more filters
+	held       *ruling // a refusal that waits for Options.DelayReject, or that the client may not heed
+	final      *ruling // what ended the transaction: a refusal, Discard, or at last Quarantine
+	quarantine *ruling // the first to say so
 }
 
 // Start begins a session. ctx bounds all that filters do for it. Close must be
@@ -71,8 +73,8 @@ func (r *Run) Transaction() *filters.Transaction {
 // Held reports whether a refusal waits for its stage, or the message will be
 // discarded: nothing that the client sends now needs the upstream.
 func (r *Run) Held() bool {
-	return r.ofSession.held != nil || r.ofSession.discard ||
-		r.inTx && (r.ofTx.held != nil || r.ofTx.discard)
+	return r.ofSession.held != nil || r.ofSession.discards() ||
+		r.inTx && (r.ofTx.held != nil || r.ofTx.discards())
 }
 
 // Connect asks about a client that has just connected.
@@ -103,7 +105,8 @@ func (r *Run) Mail(from *filters.Path, declared int64) Decision {
 	t.Begin(r.ctx)
 	t.Number++
 	t.From, t.Rcpts, t.Declared, t.Size, t.Header = from, t.Rcpts[:0], declared, 0, nil
-	r.ofTx, r.inTx, r.refused, r.began = standing{}, true, false, r.chain.now()
+	r.ofTx = standing{final: r.ofSession.final, quarantine: r.ofSession.quarantine}
+	r.inTx, r.refused, r.began = true, false, r.chain.now()
 	d := ask(r, filters.Mail, r.chain.plan.mail, func(ctx context.Context, f filters.MailFilter) filters.Verdict {
 		return f.Mail(ctx, t)
 	})
@@ -145,14 +148,19 @@ func (r *Run) Header(h filters.Header) Decision {
 // taken earlier over this content are given again.
 func (r *Run) Message() Decision {
 	if r.ofTx.final != nil {
-		return r.ofTx.final.decision
+		return r.worded(r.ofTx.final)
 	}
 	if d := r.finishBody(); d.Action != filters.Continue {
 		return d
 	}
-	return ask(r, filters.EOM, r.chain.plan.eom, func(ctx context.Context, f filters.MessageFilter) filters.Verdict {
+	d := ask(r, filters.EOM, r.chain.plan.eom, func(ctx context.Context, f filters.MessageFilter) filters.Verdict {
 		return f.Message(ctx, &r.tx)
 	})
+	if q := r.ofTx.quarantine; q != nil && d.Action == filters.Continue {
+		r.ofTx.final = q
+		return r.worded(q)
+	}
+	return d
 }
 
 // Command asks about a verb outside of the transaction. A refusal that is
@@ -181,15 +189,15 @@ func (r *Run) abort(reason string) {
 // end forgets the transaction.
 func (r *Run) end() {
 	r.forget(&r.ofTx)
-	r.inTx = false
-	r.sinks = nil
+	r.ofTx, r.inTx = standing{}, false
+	r.dropSinks()
 	r.tx.End()
 }
 
-// forget logs a held refusal that the client never came to hear.
+// forget drops a held refusal, and logs it if the client never came to hear it.
 func (r *Run) forget(s *standing) {
 	if h := s.held; h != nil && !h.told {
-		r.logRefusal(h, nil)
+		r.logRefusal(h, r.worded(h).Reply)
 	}
-	*s = standing{}
+	s.held = nil
 }

@@ -5,6 +5,7 @@ package chain
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mailweir/mailweir/filters"
@@ -20,6 +21,11 @@ type Spec struct {
 	OnError   OnError       // what to do when the filter cannot decide
 	Timeout   time.Duration // longest wait for one answer, 0 for the kind's default
 	Listeners []string      // the listeners it serves; all if empty
+}
+
+// serves reports whether the entry is asked for sessions of that listener.
+func (s *Spec) serves(listener string) bool {
+	return len(s.Listeners) == 0 || slices.Contains(s.Listeners, listener)
 }
 
 // Options are the settings of a whole chain.

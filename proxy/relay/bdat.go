@@ -149,7 +149,7 @@ func (s *session) refuseChunk(left int64) error {
 }
 
 func (s *session) sendChunk(head, piece []byte) error {
-	patience := s.relay.Timeouts.Upstream.DataBlock
+	patience := s.relay.Timeouts.Upstream.Block
 	err := s.up.ready()
 	switch {
 	case err != nil:

@@ -143,7 +143,7 @@ func (s *session) fill() error {
 func (s *session) passText(wire []byte) error {
 	err := s.up.ready()
 	if err == nil {
-		err = s.up.write(wire, s.relay.Timeouts.Upstream.DataBlock)
+		err = s.up.write(wire, s.relay.Timeouts.Upstream.Block)
 	}
 	if err == nil {
 		return nil
@@ -194,7 +194,7 @@ func (s *session) endText(p smtp.Piece) error {
 	if s.passing() && s.tx.content.end().Action == filters.Continue {
 		err := s.up.ready()
 		if err == nil {
-			err = s.up.writeBoth(p.Wire, endOfText, s.relay.Timeouts.Upstream.DataBlock)
+			err = s.up.writeBoth(p.Wire, endOfText, s.relay.Timeouts.Upstream.Block)
 		}
 		s.in.Discard(p.Used)
 		if err == nil {

@@ -51,7 +51,7 @@ type UpstreamTimeouts struct {
 	Mail      time.Duration
 	Rcpt      time.Duration
 	Data      time.Duration // for 354
-	DataBlock time.Duration // for it to take the next octets of a text
+	Block     time.Duration // for it to take the next octets of a text
 	EndOfData time.Duration // for the reply to a whole message
 	Other     time.Duration
 }

@@ -1,0 +1,93 @@
+package configs
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/mailweir/mailweir/configs/internal/strict"
+	"github.com/mailweir/mailweir/filters"
+	"github.com/mailweir/mailweir/filters/chain"
+)
+
+// Config is the whole configuration.
+type Config struct {
+	Hostname     string        `yaml:"hostname" format:"host" doc:"our own name, as clients are greeted with, empty for the machine's host name"`
+	Log          Log           `yaml:"log" doc:"the operator's log, which goes to standard error"`
+	DrainTimeout time.Duration `yaml:"drain_timeout" min:"0s" doc:"how long sessions may go on after the order to stop; those still open then are told 421"`
+	Sessions     Sessions      `yaml:"sessions" doc:"how many clients are served at once; those beyond are told 421"`
+	DelayReject  Delay         `yaml:"delay_reject" doc:"the stage until which a refusal found earlier waits, so that the log knows sender and recipient: connect (no delay), helo, mail or rcpt"`
+	Listeners    []Listener    `yaml:"listeners" required:"true" doc:"where clients connect, and where their mail goes from there"`
+	Chain        []chain.Spec  `yaml:"-"` // read by entries
+
+	Dir      string   `yaml:"-"` // where the file is: relative file names in options start here
+	Warnings []string `yaml:"-"` // what looks like a mistake, but does no harm
+
+	source  *strict.Source
+	options map[string]positions // of the chain's entries, by Spec.Pos
+}
+
+// Log is what is logged, and how.
+type Log struct {
+	Level  Level  `yaml:"level" doc:"the least level that is logged: debug, info, warn or error"`
+	Format Format `yaml:"format" doc:"how records are written: text or json"`
+}
+
+// Sessions limits how many clients are served at once.
+type Sessions struct {
+	Max          int `yaml:"max" min:"1" max:"1000000" doc:"most sessions at once"`
+	MaxPerClient int `yaml:"max_per_client" min:"1" max:"1000000" doc:"most sessions at once with one client address; of IPv6 addresses the /64 network counts as one client"`
+}
+
+// Level is a log level.
+type Level string
+
+// Words returns the levels there are.
+func (Level) Words() []string { return []string{"debug", "info", "warn", "error"} }
+
+// Slog returns the level as package slog knows it.
+func (l Level) Slog() slog.Level {
+	return map[Level]slog.Level{
+		"debug": slog.LevelDebug,
+		"info":  slog.LevelInfo,
+		"warn":  slog.LevelWarn,
+		"error": slog.LevelError,
+	}[l]
+}
+
+// Format is how log records are written.
+type Format string
+
+// The formats.
+const (
+	Text Format = "text"
+	JSON Format = "json"
+)
+
+// Words returns the formats there are.
+func (Format) Words() []string { return []string{string(Text), string(JSON)} }
+
+// Delay is the stage until which refusals wait.
+type Delay string
+
+// Words returns the stages a refusal may wait for.
+func (Delay) Words() []string { return []string{"connect", "helo", "mail", "rcpt"} }
+
+// Stage returns the stage of that name.
+func (d Delay) Stage() filters.Stage {
+	for s := filters.Connect; s < filters.Rcpt; s++ {
+		if s.String() == string(d) {
+			return s
+		}
+	}
+	return filters.Rcpt
+}
+
+// defaults returns the configuration of an empty file.
+func defaults() Config {
+	return Config{
+		Log:          Log{Level: "info", Format: Text},
+		DrainTimeout: 30 * time.Second,
+		Sessions:     Sessions{Max: 1000, MaxPerClient: 50},
+		DelayReject:  "rcpt",
+	}
+}

@@ -1,0 +1,63 @@
+package configs_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailweir/mailweir/configs"
+)
+
+// FuzzLoad holds Parse to return in time, without a panic, and either problems
+// or a configuration that can be used.
+func FuzzLoad(f *testing.F) {
+	for _, pattern := range []string{"testdata/*.yaml", "examples/*.yaml", "default.yaml"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(data)
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		start := time.Now()
+		c, err := configs.Parse(allKinds(), "fuzz.yaml", data)
+		if took := time.Since(start); took > 5*time.Second {
+			t.Fatalf("took %v", took)
+		}
+		if err != nil {
+			if err.Error() == "" || strings.ContainsRune(err.Error(), '\x1b') {
+				t.Fatalf("%q", err)
+			}
+			return
+		}
+		usable(t, c)
+	})
+}
+
+// usable checks what those who use a configuration rely on.
+func usable(t *testing.T, c *configs.Config) {
+	t.Helper()
+	if len(c.Listeners) == 0 || c.Sessions.Max < 1 {
+		t.Errorf("%+v", c)
+	}
+	names := map[string]bool{}
+	for _, l := range c.Listeners {
+		if l.Name == "" || l.Address == "" || l.Upstream.Address == "" || l.Timeouts.Command <= 0 || names[l.Name] {
+			t.Errorf("%+v", l)
+		}
+		names[l.Name] = true
+	}
+	for _, e := range c.Chain {
+		if e.Kind.New == nil || e.Conf == nil || e.Name == "" || e.Pos == "" {
+			t.Errorf("%+v", e)
+		}
+	}
+}

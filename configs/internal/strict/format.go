@@ -1,0 +1,56 @@
+package strict
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// formats are the values of the tag "format": each returns what is wrong with
+// a text, or "".
+var formats = map[string]func(string) string{
+	"host":   host,
+	"listen": func(s string) string { return address(s, true) },
+	"dial":   func(s string) string { return address(s, false) },
+}
+
+// host checks a host name or IP address. Underscores are let pass: they occur.
+func host(s string) string {
+	if _, err := netip.ParseAddr(s); err == nil {
+		return ""
+	}
+	if s == "" || len(s) > 255 {
+		return "want a host name of at most 255 characters"
+	}
+	for label := range strings.SplitSeq(strings.TrimSuffix(s, "."), ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, letters) != "" || label[0] == '-' {
+			return "want a host name such as mx.example.org, got " + quote(s)
+		}
+	}
+	return ""
+}
+
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+
+// address checks "host:port". Without a host it is all of the machine's own.
+func address(s string, own bool) string {
+	name, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "want host:port, got " + quote(s)
+	}
+	least := 1
+	if own {
+		least = 0 // any free port
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < least || n > 65535 {
+		return "want a port number after the last colon, got " + quote(port)
+	}
+	switch {
+	case name == "" && own:
+		return ""
+	case name == "":
+		return "want a host before the port, got " + quote(s)
+	}
+	return host(name)
+}

@@ -1,0 +1,39 @@
+package strict
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml/lexer"
+)
+
+// TestNesting checks that what is nested deeply is found, and what is only
+// long is not.
+func TestNesting(t *testing.T) {
+	const n = 3 * maxNesting
+	stairs := ""
+	for i := range n {
+		stairs += strings.Repeat(" ", i) + "key:\n"
+	}
+	for _, test := range []struct {
+		name, text string
+		deep       bool
+	}{
+		{"brackets", strings.Repeat("[", n), true},
+		{"dashes", strings.Repeat("- ", n), true},
+		{"keys on stairs", stairs, true},
+		{"keys in a line", strings.Repeat("a: ", n), true},
+		{"keys in braces", "{" + strings.Repeat("a:\n ", n), true},
+		{"anchors", strings.Repeat("&a ", n), true},
+		{"a long list", strings.Repeat("- a: [b, {c: d}]\n", n), false},
+		{"a long map", strings.Repeat("a: {b: c}\n", n), false},
+		{"long brackets", "[" + strings.Repeat("{a: [b]}, ", n) + "]", false},
+		{"many anchors", strings.Repeat("a: &b c\n", n), false},
+		{"sections", strings.Repeat("a:\n  - b:\n      c: d\n", n), false},
+		{"documents", strings.Repeat("---\na: b\n", n), false},
+	} {
+		if _, deep := tooDeep(lexer.Tokenize(test.text)); deep != test.deep {
+			t.Errorf("%s: deep is %v", test.name, deep)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package strict
+
+import (
+	"reflect"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
+)
+
+// fault is what is wrong with a value, in words.
+type fault struct{ Msg, Hint string }
+
+// The nouns of scalars.
+const (
+	aText   = "text"
+	aNumber = "a number"
+	aBool   = "true or false"
+)
+
+// scalarOf returns a scalar as it is written, and what it is; the noun is ""
+// for everything else.
+func scalarOf(n ast.Node) (text, noun string) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, aText
+	case *ast.LiteralNode:
+		return n.Value.Value, aText
+	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
+		return n.GetToken().Value, aNumber
+	case *ast.BoolNode:
+		return n.Token.Value, aBool
+	}
+	return "", ""
+}
+
+// nounOf says what a node is.
+func nounOf(n ast.Node) string {
+	switch n.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		return "a map"
+	case *ast.SequenceNode:
+		return "a list"
+	case *ast.NullNode:
+		return "nothing"
+	}
+	text, noun := scalarOf(n)
+	switch noun {
+	case "":
+		return "something else"
+	case aBool:
+		return text
+	case aNumber:
+		return "the number " + text
+	}
+	return noun + " " + quote(text)
+}
+
+// listHint shows how to turn into a list what is none.
+func listHint(n ast.Node) string {
+	if _, ok := pairsOf(n); ok {
+		return "begin each item with -"
+	}
+	if text, noun := scalarOf(n); noun != "" && len(text) <= 40 {
+		return "write [" + text + "]"
+	}
+	return ""
+}
+
+// scalar fills v from a scalar, or reports why it cannot.
+func (d *Decoder) scalar(n ast.Node, v reflect.Value, f Field) {
+	text, noun := scalarOf(n)
+	why := mismatch(n, v, noun)
+	if why == nil {
+		why = setText(v, text, f)
+	}
+	if why != nil {
+		d.wrong(n, f.Name, *why)
+	}
+}
+
+// mismatch tells when a node cannot be what v holds, whatever its text.
+func mismatch(n ast.Node, v reflect.Value, noun string) *fault {
+	t := v.Type()
+	switch {
+	case noun == "":
+		return &fault{"want " + wanted(t) + ", got " + nounOf(n), ""}
+	case IsText(t), Words(t) != nil, t == durationType:
+		return nil
+	case t.Kind() == reflect.String && noun != aText:
+		return &fault{"want text, got " + nounOf(n), `write "` + n.GetToken().Value + `"`}
+	case t.Kind() == reflect.Bool && noun != aBool:
+		return &fault{"want true or false, got " + nounOf(n), ""}
+	case isNumber(t) && noun != aNumber && !plain(n):
+		return &fault{"want " + wanted(t) + ", got " + nounOf(n), ""}
+	}
+	return nil
+}
+
+// plain reports whether a text stands without quotes. The parser takes numbers
+// that are too great for text.
+func plain(n ast.Node) bool {
+	s, ok := n.(*ast.StringNode)
+	return ok && s.Token.Type == token.StringType
+}
+
+func isNumber(t reflect.Type) bool {
+	return t.Kind() >= reflect.Int && t.Kind() <= reflect.Float64
+}
+
+// wanted says what values of a type are.
+func wanted(t reflect.Type) string {
+	words := Words(t)
+	switch {
+	case len(words) == 1:
+		return words[0]
+	case words != nil:
+		return "one of " + strings.Join(words, ", ")
+	case t == durationType:
+		return "a duration such as 30s"
+	case t.Kind() == reflect.Bool:
+		return aBool
+	case isNumber(t) && t.Kind() < reflect.Float32:
+		return "a whole number"
+	case isNumber(t):
+		return aNumber
+	}
+	return "text"
+}

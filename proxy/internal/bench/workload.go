@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"time"
+)
+
+// A workload is the messages that one run sends.
+type workload struct {
+	name     string
+	messages int
+	octets   int // of a message's body
+	sessions int // at once
+	keep     bool
+	bulk     bool // what counts is octets, not messages
+}
+
+var workloads = []workload{
+	{name: "A connection for each message", messages: 6_000, octets: 4 << 10, sessions: 10},
+	{name: "Kept connections", messages: 16_000, octets: 4 << 10, sessions: 10, keep: true},
+	{name: "Messages of 10 MiB", messages: 40, octets: 10 << 20, sessions: 2, keep: true, bulk: true},
+}
+
+// String tells what is sent.
+func (w workload) String() string {
+	kept := "a connection each"
+	if w.keep {
+		kept = "kept connections"
+	}
+	return fmt.Sprintf("%d messages of %d octets, %d at once, %s", w.messages, w.octets, w.sessions, kept)
+}
+
+func (w workload) scaled(by float64) workload {
+	w.messages = max(w.sessions, int(float64(w.messages)*by))
+	return w
+}
+
+// runTimeout ends a run that hangs.
+const runTimeout = 2 * time.Minute
+
+// send sends the messages to addr and returns how long that took.
+func (w workload) send(ctx context.Context, addr string) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	defer cancel()
+	args := []string{"-C", "10", "-M", "client.test.example",
+		"-s", strconv.Itoa(w.sessions), "-m", strconv.Itoa(w.messages), "-l", strconv.Itoa(w.octets)}
+	if w.keep {
+		args = append(args, "-d")
+	}
+	began := time.Now()
+	if out, err := exec.CommandContext(ctx, "smtp-source", append(args, addr)...).CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("smtp-source to %s: %w: %s", addr, err, out)
+	}
+	return time.Since(began), nil
+}

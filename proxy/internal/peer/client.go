@@ -1,0 +1,98 @@
+package peer
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A Client writes to an SMTP server what no well-behaved client would.
+type Client struct {
+	t    testing.TB
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+// Dial connects to addr and reads the greeting. Each read and write fails the
+// test after a minute.
+func Dial(t testing.TB, addr string) *Client {
+	t.Helper()
+	conn, err := net.DialTimeout("tcp", addr, 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	c := &Client{t: t, conn: conn, in: bufio.NewReader(conn)}
+	c.Expect("220")
+	return c
+}
+
+// Hello greets and returns the server's keywords.
+func (c *Client) Hello() string {
+	c.t.Helper()
+	return c.Do("250", "EHLO client.test.example")
+}
+
+// Do sends a command and returns the reply, which must begin with code.
+func (c *Client) Do(code, command string) string {
+	c.t.Helper()
+	c.Write(command + "\r\n")
+	return c.Expect(code)
+}
+
+// Write sends each of the chunks with a write of its own; as Go switches
+// Nagle's algorithm off, each becomes a segment.
+func (c *Client) Write(chunks ...string) {
+	c.t.Helper()
+	c.conn.SetWriteDeadline(time.Now().Add(time.Minute))
+	for _, chunk := range chunks {
+		if _, err := c.conn.Write([]byte(chunk)); err != nil {
+			c.t.Fatalf("write to %s: %v", c.conn.RemoteAddr(), err)
+		}
+	}
+}
+
+// Expect reads a reply that must begin with code.
+func (c *Client) Expect(code string) string {
+	c.t.Helper()
+	reply, err := c.Reply()
+	if err != nil {
+		c.t.Fatalf("want a reply %s, got %q, %v", code, reply, err)
+	}
+	if !strings.HasPrefix(reply, code) {
+		c.t.Fatalf("want a reply %s, got %q", code, reply)
+	}
+	return reply
+}
+
+// Reply reads a reply of one or more lines.
+func (c *Client) Reply() (string, error) {
+	c.conn.SetReadDeadline(time.Now().Add(time.Minute))
+	var reply strings.Builder
+	for {
+		line, err := c.in.ReadString('\n')
+		reply.WriteString(line)
+		if err != nil {
+			return reply.String(), err
+		}
+		if len(line) < 5 || !strings.HasSuffix(line, "\r\n") {
+			return reply.String(), fmt.Errorf("not a reply: %q", line)
+		}
+		if line[3] != '-' {
+			return reply.String(), nil
+		}
+	}
+}
+
+// Quit ends the session.
+func (c *Client) Quit() {
+	c.t.Helper()
+	c.Do("221", "QUIT")
+	c.Close()
+}
+
+// Close closes the connection.
+func (c *Client) Close() { c.conn.Close() }

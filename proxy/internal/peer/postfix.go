@@ -1,0 +1,191 @@
+package peer
+
+import (
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailweir/mailweir/proxy/internal/peer/proc"
+)
+
+// postfixMaster is the program that runs all others of Postfix.
+const postfixMaster = "/usr/lib/postfix/sbin/master"
+
+// PostfixOptions are what a test may want of its Postfix.
+type PostfixOptions struct {
+	Relayhost string            // where all mail goes, as host:port; "" discards it
+	Main      map[string]string // more of main.cf; it wins over what is there
+}
+
+// A PostfixInstance is a private Postfix, in a directory of its own.
+type PostfixInstance struct {
+	Addr string // where it takes mail
+
+	dir string
+	run *proc.Process
+}
+
+// Postfix starts a Postfix that takes mail from loopback and passes it on
+// unaltered but for a Received field on the top. It ends with the test, and
+// when that has failed, shows the end of its log.
+func Postfix(t testing.TB, o PostfixOptions) *PostfixInstance {
+	t.Helper()
+	Need(t, postfixMaster, "postfix")
+	needRoot(t, "Postfix")
+	var err error
+	for range 3 { // another process may have taken the free port
+		p := &PostfixInstance{Addr: FreeAddr(t), dir: postfixDir(t)}
+		p.configure(t, o)
+		if p.run, err = proc.Start(exec.Command(postfixMaster, "-c", p.path("conf"), "-d"), os.Stderr); err != nil {
+			t.Fatal(err)
+		}
+		if err = p.run.Listening(p.Addr, 20*time.Second); err == nil {
+			t.Cleanup(func() { p.stop(t) })
+			return p
+		}
+		p.run.Stop(time.Second)
+		t.Logf("Postfix: %s", p.Log())
+	}
+	t.Fatal(err)
+	return nil
+}
+
+// Log returns all that Postfix has logged.
+func (p *PostfixInstance) Log() string {
+	data, _ := os.ReadFile(p.path("mail.log"))
+	return string(data)
+}
+
+// Settle waits until Postfix has passed on all that it has accepted.
+func (p *PostfixInstance) Settle(t testing.TB, timeout time.Duration) {
+	t.Helper()
+	deadline := time.Now().Add(timeout)
+	for {
+		queued := p.queued(t)
+		if len(queued) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("Postfix still holds %d messages after %s: %s", len(queued), timeout, queued)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// queued returns the files of the messages in the queue.
+func (p *PostfixInstance) queued(t testing.TB) []string {
+	t.Helper()
+	var files []string
+	// In the order in which a message moves, so that none slips through.
+	for _, queue := range []string{"maildrop", "incoming", "active", "deferred", "hold", "corrupt"} {
+		err := filepath.WalkDir(p.path("queue", queue), func(path string, entry os.DirEntry, err error) error {
+			if os.IsNotExist(err) {
+				return nil // delivered meanwhile
+			}
+			if err == nil && !entry.IsDir() {
+				files = append(files, path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
+}
+
+func (p *PostfixInstance) stop(t testing.TB) {
+	if err := p.run.Stop(10 * time.Second); err != nil && !t.Failed() {
+		t.Errorf("Postfix: %v", err)
+	}
+	if t.Failed() {
+		t.Logf("the end of Postfix's log:\n%s", tail(p.Log()))
+	}
+}
+
+func (p *PostfixInstance) path(elements ...string) string {
+	return filepath.Join(append([]string{p.dir}, elements...)...)
+}
+
+// postfixDir makes the directory of a Postfix, queue included. It is not
+// t.TempDir(), which the user postfix could not traverse.
+func postfixDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "mailweir-postfix-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	uid, postdrop := userID(t, "postfix"), groupID(t, "postdrop")
+	gid := func(name string) int {
+		switch name {
+		case "queue/maildrop", "queue/public":
+			return postdrop
+		}
+		return 0
+	}
+	for _, d := range []struct {
+		names string
+		owner int
+		mode  os.FileMode
+	}{
+		{"conf queue queue/pid", 0, 0o755},
+		{"queue/active queue/bounce queue/corrupt queue/defer queue/deferred queue/flush queue/hold", uid, 0o700},
+		{"queue/incoming queue/private queue/saved queue/trace data", uid, 0o700},
+		{"queue/maildrop", uid, 0o730},
+		{"queue/public", uid, 0o710},
+	} {
+		for name := range strings.FieldsSeq(d.names) {
+			makeDir(t, filepath.Join(dir, name), d.owner, gid(name), d.mode)
+		}
+	}
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func makeDir(t testing.TB, path string, uid, gid int, mode os.FileMode) {
+	t.Helper()
+	if err := os.Mkdir(path, mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(path, uid, gid); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, mode); err != nil { // whatever the umask is
+		t.Fatal(err)
+	}
+}
+
+func userID(t testing.TB, name string) int {
+	t.Helper()
+	u, err := user.Lookup(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return number(t, u.Uid)
+}
+
+func groupID(t testing.TB, name string) int {
+	t.Helper()
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return number(t, g.Gid)
+}
+
+func number(t testing.TB, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

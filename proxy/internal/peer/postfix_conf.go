@@ -1,0 +1,100 @@
+package peer
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// mainCF is a Postfix that knows no DNS and no users, refuses nobody on
+// loopback, and adds to a message nothing but a Received field.
+const mainCF = `compatibility_level = 3.6
+maillog_file = %[1]s/mail.log
+maillog_file_prefixes = %[1]s
+queue_directory = %[1]s/queue
+data_directory = %[1]s/data
+myhostname = mx.test.example
+mydestination =
+alias_maps =
+alias_database =
+local_recipient_maps =
+local_transport = error:no local delivery
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mynetworks = 127.0.0.0/8
+smtpd_relay_restrictions = permit_mynetworks, reject
+smtp_dns_support_level = disabled
+smtp_host_lookup = native
+smtpd_peername_lookup = no
+smtputf8_enable = no
+message_size_limit = 0
+header_size_limit = 10240000
+local_header_rewrite_clients =
+always_add_missing_headers = no
+smtp_line_length_limit = 0
+smtp_connection_cache_on_demand = no
+in_flow_delay = 0
+smtpd_client_connection_count_limit = 0
+smtpd_error_sleep_time = 0
+smtpd_hard_error_limit = 1000
+smtpd_soft_error_limit = 1000
+`
+
+// masterCF is mainCF's table of programs.
+const masterCF = `%s inet n - n - - smtpd
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+smtp unix - - n - - smtp
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+showq unix n - n - - showq
+anvil unix - - n - 1 anvil
+postlog unix-dgram n - n - 1 postlogd
+`
+
+// configure writes main.cf and master.cf.
+func (p *PostfixInstance) configure(t testing.TB, o PostfixOptions) {
+	t.Helper()
+	var main strings.Builder
+	fmt.Fprintf(&main, mainCF, p.dir)
+	if o.Relayhost == "" {
+		fmt.Fprintln(&main, "default_transport = discard:")
+	} else {
+		host, port, err := net.SplitHostPort(o.Relayhost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&main, "relayhost = [%s]:%s\n", host, port)
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Main)) {
+		fmt.Fprintf(&main, "%s = %s\n", name, o.Main[name])
+	}
+	old := time.Now().Add(-time.Minute)
+	for name, text := range map[string]string{
+		"main.cf":   main.String(),
+		"master.cf": fmt.Sprintf(masterCF, p.Addr),
+	} {
+		file := p.path("conf", name)
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		// Postfix waits for a file to be older than a second.
+		if err := os.Chtimes(file, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

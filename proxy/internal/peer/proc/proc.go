@@ -1,0 +1,82 @@
+// Package proc runs the programs that tests and benchmarks need beside
+// mailweir, each in a process group of its own, and reads what they cost.
+package proc
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// A Process is a running program and all its children.
+type Process struct {
+	PID  int
+	name string
+	done chan struct{} // closed when the program has ended
+	err  error         // why it ended; valid once done is closed
+}
+
+// Start runs cmd in a new process group and writes what it prints to out.
+func Start(cmd *exec.Cmd, out io.Writer) (*Process, error) {
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.WaitDelay = 5 * time.Second
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	p := &Process{PID: cmd.Process.Pid, name: cmd.Args[0], done: make(chan struct{})}
+	go func() {
+		p.err = cmd.Wait()
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// Listening waits until addr accepts connections. It gives up when the
+// program ends or the time is over.
+func (p *Process) Listening(addr string, timeout time.Duration) error {
+	deadline := time.After(timeout)
+	for {
+		if c, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
+			return c.Close()
+		}
+		select {
+		case <-p.done:
+			return fmt.Errorf("%s ended before it listened at %s: %w", p.name, addr, p.ended())
+		case <-deadline:
+			return fmt.Errorf("%s does not listen at %s after %s", p.name, addr, timeout)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// Stop asks the program to end, and kills its group if it does not within the
+// time. A program that ends with another status than 0, or by another signal
+// than the one that asked it, gives an error.
+func (p *Process) Stop(timeout time.Duration) error {
+	syscall.Kill(p.PID, syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(timeout):
+		syscall.Kill(-p.PID, syscall.SIGKILL)
+		<-p.done
+		return fmt.Errorf("%s did not end within %s of SIGTERM", p.name, timeout)
+	}
+	syscall.Kill(-p.PID, syscall.SIGKILL) // children that outlive it
+	return p.ended()
+}
+
+// ended returns why the program ended, nil if as it should.
+func (p *Process) ended() error {
+	var exit *exec.ExitError
+	if errors.As(p.err, &exit) {
+		if status := exit.Sys().(syscall.WaitStatus); status.Signaled() && status.Signal() == syscall.SIGTERM {
+			return nil
+		}
+	}
+	return p.err
+}

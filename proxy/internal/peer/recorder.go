@@ -1,0 +1,155 @@
+package peer
+
+import (
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A Recorder is an SMTP server that accepts everything and keeps it, octet by
+// octet.
+type Recorder struct {
+	Addr string
+
+	mu       sync.Mutex
+	messages []Message
+	faults   []string
+	arrived  chan struct{} // closed and replaced when a message arrives
+}
+
+// A Message is what the Recorder acknowledged.
+type Message struct {
+	From, To string   // of MAIL and of the last RCPT, without angle brackets
+	Rcpts    []string // of each RCPT
+	Params   string   // of MAIL, behind the path
+	Data     []byte   // dots unstuffed, without the final dot's line
+}
+
+// BelowReceived returns the message without the Received field on its top,
+// which is the one an MTA on the way has added.
+func (m Message) BelowReceived() []byte {
+	rest, ok := strings.CutPrefix(string(m.Data), "Received:")
+	if !ok {
+		return m.Data
+	}
+	for {
+		_, after, found := strings.Cut(rest, "\r\n")
+		if !found {
+			return nil
+		}
+		if after == "" || (after[0] != ' ' && after[0] != '\t') {
+			return []byte(after)
+		}
+		rest = after
+	}
+}
+
+// Sink starts a Recorder that ends with the test. A client that breaks the
+// protocol fails the test.
+func Sink(t testing.TB) *Recorder {
+	t.Helper()
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Recorder{Addr: listener.Addr().String(), arrived: make(chan struct{})}
+	var sessions sync.WaitGroup
+	open := openConns{conns: map[net.Conn]bool{}}
+	sessions.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			open.add(conn)
+			sessions.Go(func() {
+				defer open.remove(conn)
+				r.serve(conn)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		open.closeAll()
+		sessions.Wait()
+		for _, fault := range r.faults {
+			t.Errorf("the recorder's client broke the protocol: %s", fault)
+		}
+	})
+	return r
+}
+
+// Messages returns the messages so far, in the order of their arrival.
+func (r *Recorder) Messages() []Message {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.messages)
+}
+
+// Wait waits until n messages or more have arrived and returns them.
+func (r *Recorder) Wait(t testing.TB, n int, timeout time.Duration) []Message {
+	t.Helper()
+	deadline := time.After(timeout)
+	for {
+		r.mu.Lock()
+		messages, arrived := slices.Clone(r.messages), r.arrived
+		r.mu.Unlock()
+		if len(messages) >= n {
+			return messages
+		}
+		select {
+		case <-arrived:
+		case <-deadline:
+			t.Fatalf("%d of %d messages arrived within %s", len(messages), n, timeout)
+		}
+	}
+}
+
+func (r *Recorder) keep(m Message) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.messages = append(r.messages, m)
+	close(r.arrived)
+	r.arrived = make(chan struct{})
+}
+
+func (r *Recorder) fault(what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.faults = append(r.faults, what)
+}
+
+// openConns are the connections to close when the test ends.
+type openConns struct {
+	mu     sync.Mutex
+	conns  map[net.Conn]bool
+	closed bool
+}
+
+func (o *openConns) add(c net.Conn) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.conns[c] = true
+	if o.closed {
+		c.Close()
+	}
+}
+
+func (o *openConns) remove(c net.Conn) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.conns, c)
+	c.Close()
+}
+
+func (o *openConns) closeAll() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	for c := range o.conns {
+		c.Close()
+	}
+}

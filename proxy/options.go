@@ -1,0 +1,44 @@
+package proxy
+
+import (
+	"log/slog"
+	"strings"
+
+	"github.com/mailweir/mailweir/configs"
+	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/proxy/relay"
+)
+
+// relayOptions turns a listener of the configuration into a relay's settings.
+func relayOptions(l configs.Listener, c *chain.Chain, limiter *relay.Limiter, log *slog.Logger) relay.Options {
+	t := l.Timeouts
+	return relay.Options{
+		Name:           l.Name,
+		Hostname:       l.Hostname,
+		Chain:          c,
+		Log:            log,
+		Limiter:        limiter,
+		Upstream:       l.Upstream.Address,
+		MaxConnections: l.Upstream.MaxConnections,
+		FixLines:       l.BareNewline == configs.NormalizeText,
+		FixNUL:         l.NUL == configs.NormalizeText,
+		RelayVerbs:     upper(l.RelayVerbs),
+		PassKeywords:   upper(l.PassKeywords),
+		MaxErrors:      l.Errors,
+		CommandLine:    l.CommandLine,
+		Timeouts: relay.Timeouts{
+			Command:   t.Command,
+			DataBlock: t.DataBlock,
+			Write:     t.ReplyWrite,
+			Upstream:  relay.UpstreamTimeouts(t.Upstream),
+		},
+	}
+}
+
+func upper(words []string) []string {
+	list := make([]string, len(words))
+	for i, w := range words {
+		list[i] = strings.ToUpper(w)
+	}
+	return list
+}
