@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 )
 
@@ -65,7 +66,8 @@ func (f Fact[T]) Get(ctx context.Context, h Holder) (T, error) {
 	if slot.err != nil {
 		return zero, slot.err
 	}
-	return slot.value.(T), nil
+	v, _ := slot.value.(T) // a nil value of an interface type has no type to assert
+	return v, nil
 }
 
 // Holder is a *Session or a *Transaction.
@@ -100,19 +102,32 @@ func (f *Facts) Begin(parent context.Context) {
 // End stops what is being learnt, waits for it, and forgets all facts. The
 // chain calls it when the session or transaction is over.
 func (f *Facts) End() {
-	f.mu.Lock()
-	list, cancel := f.list, f.cancel
-	f.list, f.ctx, f.cancel = nil, nil, nil
-	f.mu.Unlock()
-	if cancel == nil {
-		return
+	for {
+		done := f.stop()
+		if done == nil {
+			return
+		}
+		<-done
 	}
-	cancel()
-	for _, slot := range list {
-		if slot.done != nil {
-			<-slot.done
+}
+
+// stop cancels what is being learnt and returns one to wait for. Once nothing
+// runs it empties the facts and returns nil: not earlier, since learners may
+// set facts and learn others until they have ended.
+func (f *Facts) stop() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.cancel != nil {
+		f.cancel()
+	}
+	for _, slot := range f.list {
+		if slot.running() {
+			return slot.done
 		}
 	}
+	clear(f.list)
+	f.list, f.ctx, f.cancel = f.list[:0], nil, nil
+	return nil
 }
 
 // put adds the slot and returns the context for learning it, if it needs one.
@@ -126,12 +141,9 @@ func (f *Facts) put(slot *factSlot) context.Context {
 		}
 		f.ctx, f.cancel = context.WithCancel(parent)
 	}
-	for i, old := range f.list {
-		if old.name == slot.name && !old.running() {
-			f.list[i] = slot
-			return f.ctx
-		}
-	}
+	f.list = slices.DeleteFunc(f.list, func(old *factSlot) bool {
+		return old.name == slot.name && !old.running()
+	})
 	f.list = append(f.list, slot)
 	return f.ctx
 }

@@ -28,16 +28,9 @@ func (h Header) Get(name string) string {
 func ParseHeader(section string) Header {
 	var h Header
 	for section != "" {
-		line, rest, _ := strings.Cut(section, "\r\n")
-		section = rest
-		if line != "" && (line[0] == ' ' || line[0] == '\t') {
-			if len(h) == 0 {
-				return h
-			}
-			h[len(h)-1].Value += "\r\n" + line
-			continue
-		}
-		name, value, ok := strings.Cut(line, ":")
+		var field string
+		field, section = cutField(section)
+		name, value, ok := strings.Cut(field, ":")
 		name = strings.TrimRight(name, " \t")
 		if !ok || !fieldName(name) {
 			return h
@@ -45,6 +38,24 @@ func ParseHeader(section string) Header {
 		h = append(h, Field{Name: name, Value: value})
 	}
 	return h
+}
+
+// cutField cuts after the first line and those that continue it. A fold is part
+// of the result as it stands: no copy is made, however many there are.
+func cutField(section string) (field, rest string) {
+	end := 0
+	for {
+		i := strings.Index(section[end:], "\r\n")
+		if i < 0 {
+			return section, ""
+		}
+		end += i
+		rest = section[end+2:]
+		if rest == "" || rest[0] != ' ' && rest[0] != '\t' {
+			return section[:end], rest
+		}
+		end += 2
+	}
 }
 
 // fieldName reports whether s is a field name: printable US-ASCII without

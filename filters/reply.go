@@ -2,6 +2,7 @@ package filters
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -19,11 +20,17 @@ func (r Reply) Permanent() bool { return r.Code/100 == 5 }
 func (r Reply) Temporary() bool { return r.Code/100 == 4 }
 
 // String returns the reply as one line, for logs: lines of text are joined
-// by " / ".
+// by " / ". The zero Reply yields "".
 func (r Reply) String() string {
-	text := strings.ReplaceAll(r.Text, "\n", " / ")
-	if r.Enh[0] == 0 {
-		return fmt.Sprintf("%d %s", r.Code, text)
+	if r.Code == 0 {
+		return ""
 	}
-	return fmt.Sprintf("%d %d.%d.%d %s", r.Code, r.Enh[0], r.Enh[1], r.Enh[2], text)
+	words := []string{strconv.Itoa(int(r.Code))}
+	if r.Enh[0] != 0 {
+		words = append(words, fmt.Sprintf("%d.%d.%d", r.Enh[0], r.Enh[1], r.Enh[2]))
+	}
+	if r.Text != "" {
+		words = append(words, strings.ReplaceAll(r.Text, "\n", " / "))
+	}
+	return strings.Join(words, " ")
 }

@@ -1,5 +1,10 @@
 package filters
 
+import (
+	"errors"
+	"fmt"
+)
+
 // Action is what a verdict asks for.
 type Action uint8
 
@@ -17,7 +22,12 @@ const (
 var actionNames = [...]string{"continue", "accept", "reject", "tempfail", "discard", "quarantine", "hangup"}
 
 // String returns the action's name as it is written in configurations and logs.
-func (a Action) String() string { return actionNames[a] }
+func (a Action) String() string {
+	if int(a) < len(actionNames) {
+		return actionNames[a]
+	}
+	return fmt.Sprintf("action(%d)", uint8(a))
+}
 
 // Verdict is a filter's answer. The zero Verdict is Continue.
 type Verdict struct {
@@ -56,5 +66,8 @@ func Accepted(reason string) Verdict {
 // Failed returns the verdict of a filter that could not decide. The chain
 // settles it by the entry's on_error.
 func Failed(err error) Verdict {
+	if err == nil { // it must not pass for "nothing found"
+		err = errors.New("failed, and did not say why")
+	}
 	return Verdict{Continue, &Finding{Reason: "error", Err: err}}
 }

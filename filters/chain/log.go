@@ -11,12 +11,14 @@ import (
 // The records of the operator's log, by their message. Each refusal and each
 // transaction has one of its own.
 const (
-	msgRefused   = "refused"            // a filter or the upstream refused a command or a message
-	msgIgnored   = "would have refused" // a finding of an entry with action: ignore
-	msgAccepted  = "accepted"           // the upstream acknowledged the message
-	msgDiscarded = "discarded"          // acknowledged and dropped, as a filter said
-	msgAborted   = "aborted"            // a transaction that ended without a message
-	msgFailed    = "filter failed"      // settled by the entry's on_error
+	msgRefused     = "refused"            // a filter or the upstream refused a command or a message
+	msgWould       = "would have refused" // a refusal of an entry with action: ignore
+	msgIgnored     = "ignored"            // any other finding of such an entry
+	msgAccepted    = "accepted"           // the upstream acknowledged the message
+	msgDiscarded   = "discarded"          // acknowledged and dropped, as a filter said
+	msgQuarantined = "quarantined"        // acknowledged and set aside, as a filter said
+	msgAborted     = "aborted"            // a transaction that ended without a message
+	msgFailed      = "filter failed"      // settled by the entry's on_error
 )
 
 // Result is how a transaction ended, as the front end saw it.
@@ -27,22 +29,29 @@ type Result struct {
 	Reason   string        // why there was no delivery, if no filter refused: "reset", "client_lost", "upstream_lost" ...
 }
 
-// Done ends the transaction and logs it.
+// Done ends the transaction and logs it. Without one it does nothing.
 func (r *Run) Done(res Result) {
+	if !r.inTx {
+		return
+	}
 	defer r.end()
+	r.forget(&r.ofTx)
 	ru := r.ofTx.final
+	acknowledged := res.Reply.Code/100 == 2 && res.Reason == ""
 	switch {
-	case ru != nil && ru.decision.Action == filters.Discard && res.Reply.Code/100 == 2:
-		r.log(msgDiscarded, slog.LevelInfo, r.transaction(ru, filters.Discard.String(), res))
 	case ru != nil && ru.decision.Refuses():
 		r.log(msgRefused, slog.LevelInfo, r.transaction(ru, ru.decision.Action.String(), res))
-	case res.Reply.Code/100 == 2:
+	case acknowledged && r.ofTx.discards():
+		r.log(msgDiscarded, slog.LevelInfo, r.transaction(ru, filters.Discard.String(), res))
+	case acknowledged && ru != nil:
+		r.log(msgQuarantined, slog.LevelInfo, r.transaction(ru, filters.Quarantine.String(), res))
+	case acknowledged:
 		r.log(msgAccepted, slog.LevelInfo, r.transaction(nil, filters.Accept.String(), res))
 	case res.Filter != "":
-		ru := refusalOf(res.Filter, res.Reason, filters.EOM, res.Reply)
+		ru := refusalOf(res.Filter, res.Reason, r.contentStage(), res.Reply)
 		r.log(msgRefused, slog.LevelInfo, r.transaction(ru, ru.decision.Action.String(), res))
 	case res.Upstream != "" && res.Reply.Code >= 400:
-		ru := refusalOf("upstream", "upstream", filters.EOM, res.Reply)
+		ru := refusalOf("upstream", "upstream", r.contentStage(), res.Reply)
 		r.log(msgRefused, slog.LevelInfo, r.transaction(ru, ru.decision.Action.String(), res))
 	case len(r.tx.Rcpts) == 0 && r.refused:
 		// Each of its refusals has been logged.
@@ -66,7 +75,7 @@ func (r *Run) Refused(to *filters.Path, reply filters.Reply) {
 	}
 	r.asking = to
 	ru := refusalOf("upstream", "upstream", stage, reply)
-	r.logRefusal(ru, []slog.Attr{slog.String("upstream_reply", reply.String())})
+	r.logRefusal(ru, reply, slog.String("upstream_reply", reply.String()))
 	r.asking = nil
 	if to == nil {
 		r.end()
@@ -90,16 +99,31 @@ func refusalOf(who, reason string, stage filters.Stage, reply filters.Reply) *ru
 	}
 }
 
-func (r *Run) logRefusal(ru *ruling, more []slog.Attr) {
-	r.refused = true
-	attrs := r.ruled(ru, ru.decision.Action.String())
+// contentStage is where the upstream refused the content: at DATA, unless some
+// of it has been seen.
+func (r *Run) contentStage() filters.Stage {
+	if r.tx.Size == 0 {
+		return filters.Data
+	}
+	return filters.EOM
+}
+
+func (r *Run) logRefusal(ru *ruling, reply filters.Reply, more ...slog.Attr) {
+	if ru.stage != filters.Command {
+		r.refused = true
+	}
+	attrs := r.ruled(ru, reply, ru.decision.Action.String())
 	r.log(msgRefused, slog.LevelInfo, append(attrs, more...))
 }
 
 func (r *Run) logIgnored(ru *ruling) {
-	attrs := r.ruled(ru, Ignore.String())
+	msg := msgIgnored
+	if ru.decision.Refuses() && !ru.answers() {
+		msg = msgWould
+	}
+	attrs := r.ruled(ru, r.worded(ru).Reply, Ignore.String())
 	attrs = append(attrs, slog.String("would", ru.decision.Action.String()))
-	r.log(msgIgnored, slog.LevelInfo, attrs)
+	r.log(msg, slog.LevelInfo, attrs)
 }
 
 func (r *Run) logFailure(e *entry, stage filters.Stage, err error) {
@@ -107,7 +131,7 @@ func (r *Run) logFailure(e *entry, stage filters.Stage, err error) {
 		slog.String("stage", stage.String()),
 		slog.String("filter", e.Name),
 		slog.String("on_error", e.OnError.String()),
-		slog.String("error", err.Error())))
+		slog.Any("error", err)))
 }
 
 func (r *Run) log(msg string, level slog.Level, attrs []slog.Attr) {
@@ -139,24 +163,32 @@ func (r *Run) who() []slog.Attr {
 	return append(attrs, slog.Any("to", to))
 }
 
-// ruled adds to who what was settled and by whom.
-func (r *Run) ruled(ru *ruling, action string) []slog.Attr {
-	return append(r.who(),
+// by names what was settled and by whom.
+func (ru *ruling) by(attrs []slog.Attr) []slog.Attr {
+	attrs = append(attrs,
 		slog.String("stage", ru.stage.String()),
 		slog.String("filter", ru.entry.Name),
-		slog.String("reason", ru.reason),
-		slog.String("action", action),
-		slog.String("reply", ru.decision.Reply.String()))
+		slog.String("reason", ru.reason))
+	if ru.err != nil {
+		attrs = append(attrs, slog.Any("error", ru.err))
+	}
+	return attrs
+}
+
+// ruled adds to who what was settled, and the reply to it.
+func (r *Run) ruled(ru *ruling, reply filters.Reply, action string) []slog.Attr {
+	attrs := append(ru.by(r.who()), slog.String("action", action))
+	if reply.Code != 0 {
+		attrs = append(attrs, slog.String("reply", reply.String()))
+	}
+	return attrs
 }
 
 // transaction is the record of a whole transaction; ru may be nil.
 func (r *Run) transaction(ru *ruling, action string, res Result) []slog.Attr {
 	attrs := r.who()
 	if ru != nil {
-		attrs = append(attrs,
-			slog.String("stage", ru.stage.String()),
-			slog.String("filter", ru.entry.Name),
-			slog.String("reason", ru.reason))
+		attrs = ru.by(attrs)
 	} else if res.Reason != "" {
 		attrs = append(attrs, slog.String("reason", res.Reason))
 	}

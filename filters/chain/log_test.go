@@ -39,6 +39,10 @@ func TestDone(t *testing.T) {
 			map[string]string{"action": "tempfail", "filter": "upstream", "reply": "451 Later"}},
 		{"refused by the upstream at DATA", nil, filters.Data, chain.Result{Reply: no, Upstream: "554 5.6.0 No"}, "refused",
 			map[string]string{"filter": "upstream", "stage": "data"}},
+		{"refused by the front end", nil, filters.EOM, chain.Result{Reply: no, Filter: "wire", Reason: "bare_lf"}, "refused",
+			map[string]string{"filter": "wire", "reason": "bare_lf", "stage": "eom", "action": "reject"}},
+		{"quarantined", answers{filters.Data: verdict(filters.Quarantine)}, filters.EOM, taken, "quarantined",
+			map[string]string{"filter": "f", "reason": "why", "stage": "data", "action": "quarantine", "upstream_reply": taken.Upstream}},
 		{"quarantine refused by the upstream", answers{filters.EOM: verdict(filters.Quarantine)}, filters.EOM, chain.Result{Reply: no, Upstream: "554 5.6.0 No"}, "refused",
 			map[string]string{"filter": "upstream"}},
 		{"discarded", answers{filters.EOM: verdict(filters.Discard)}, filters.EOM, chain.Result{}, "discarded",
@@ -168,6 +172,44 @@ func TestRecipientsRefused(t *testing.T) {
 		if r.list("to") != to || r.str("from") != "alice@example.org" || r.str("stage") != "rcpt" || r.str("id") != "S1.1" {
 			t.Errorf("record = %v", r)
 		}
+	}
+}
+
+// A verb refused in between is not the end of the transaction's record.
+func TestRefusedCommandInATransaction(t *testing.T) {
+	k := start(t, filters.Rcpt, one(answers{filters.Command: reject()}))
+	k.Connect()
+	k.Helo("h", true)
+	k.Mail(alice, 0)
+	k.ask(filters.Command)
+	k.Done(chain.Result{Reason: "reset"})
+	if got := k.messages(); got != "refused, aborted" {
+		t.Errorf("log = %s", got)
+	}
+}
+
+// What filters still learn ends with what it was learnt for.
+func TestFactsEnd(t *testing.T) {
+	fact := filters.NewFact[int]("f.n", "")
+	ended := ""
+	learn := func(what string) func(context.Context) (int, error) {
+		return func(ctx context.Context) (int, error) { <-ctx.Done(); ended += what; return 0, ctx.Err() }
+	}
+	k := start(t, filters.Rcpt)
+	k.Connect()
+	fact.Go(k.Session(), learn("session"))
+	k.Helo("h", true)
+	for range 2 {
+		k.Mail(alice, 0)
+		fact.Go(k.Transaction(), learn("mail "))
+		k.Done(chain.Result{Reason: "reset"})
+	}
+	if ended != "mail mail " {
+		t.Errorf("ended: %q after the transactions", ended)
+	}
+	k.Close()
+	if ended != "mail mail session" {
+		t.Errorf("ended: %q after the session", ended)
 	}
 }
 

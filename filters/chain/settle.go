@@ -2,6 +2,7 @@ package chain
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/mailweir/mailweir/filters"
 )
@@ -11,8 +12,21 @@ type ruling struct {
 	entry    *entry
 	stage    filters.Stage
 	reason   string
-	decision Decision
-	told     bool // the client has heard it, or will at once
+	err      error
+	decision Decision // its reply lacks the id: see worded
+	waits    bool     // for Options.DelayReject
+	told     bool     // the client has heard it, or will at once
+}
+
+// answers reports whether the ruling is no refusal but a filter's own answer
+// to a verb.
+func (ru *ruling) answers() bool {
+	return ru.stage == filters.Command && ru.decision.Reply.Code < 400
+}
+
+// discards reports whether the message is to be acknowledged and dropped.
+func (s *standing) discards() bool {
+	return s.final != nil && s.final.decision.Action == filters.Discard
 }
 
 // standing answers for a stage from what was settled before, if it can.
@@ -22,16 +36,16 @@ func (r *Run) standing(stage filters.Stage) (Decision, bool) {
 		h = r.ofTx.held
 	}
 	switch {
-	case h != nil && stage < r.chain.options.DelayReject:
+	case h != nil && h.waits && stage < r.chain.options.DelayReject:
 		return Decision{}, true
 	case h != nil:
-		h.told = true
-		r.logRefusal(h, nil)
-		return h.decision, true
+		return r.tell(h), true
+	case stage == filters.Command: // it belongs to no transaction
+		return Decision{}, r.ofSession.accepted
 	case r.inTx && r.ofTx.final != nil:
-		return r.ofTx.final.decision, true
-	case r.ofSession.discard && stage >= filters.Mail && stage <= filters.EOM:
-		return Decision{Action: filters.Discard, Reply: discarded}, true
+		return r.worded(r.ofTx.final), true
+	case r.ofSession.final != nil:
+		return Decision{}, true
 	}
 	return Decision{}, r.ofSession.accepted || r.inTx && r.ofTx.accepted
 }
@@ -39,33 +53,11 @@ func (r *Run) standing(stage filters.Stage) (Decision, bool) {
 // settle turns a filter's verdict into the chain's decision, and reports
 // whether it ends the stage.
 func (r *Run) settle(e *entry, stage filters.Stage, v filters.Verdict) (Decision, bool) {
-	if v.Finding == nil {
-		v.Finding = &filters.Finding{}
-	}
-	if v.Action == filters.Quarantine && e.Kind.Needs&filters.DoQuarantine == 0 {
-		v = filters.Failed(errors.New("verdict quarantine, but its kind does not declare the need"))
-	}
-	if v.Finding.Err != nil {
-		r.logFailure(e, stage, v.Finding.Err)
-	}
+	v = r.resolve(e, stage, v)
 	if v.Action == filters.Continue {
-		if v.Finding.Err == nil || e.OnError == ErrorContinue {
-			return Decision{}, false
-		}
-		v.Action = filters.TempFail
-		if e.OnError == ErrorReject {
-			v.Action = filters.Reject
-		}
+		return Decision{}, false
 	}
-	ru := &ruling{entry: e, stage: stage, reason: v.Finding.Reason}
-	if ru.reason == "" {
-		ru.reason = v.Action.String()
-	}
-	action := v.Action
-	if e.Action == Drop && (action == filters.Reject || action == filters.TempFail) {
-		action = filters.Hangup
-	}
-	ru.decision = Decision{action, r.wording(stage, action, v)}
+	ru := newRuling(e, stage, v)
 	if e.Action == Ignore {
 		r.logIgnored(ru)
 		return Decision{}, false
@@ -73,39 +65,98 @@ func (r *Run) settle(e *entry, stage filters.Stage, v filters.Verdict) (Decision
 	return r.rule(ru)
 }
 
-// rule makes a ruling stand for as long as its stage says.
+// resolve makes a failure what on_error says, and leaves other verdicts alone.
+func (r *Run) resolve(e *entry, stage filters.Stage, v filters.Verdict) filters.Verdict {
+	if v.Finding == nil {
+		v.Finding = &filters.Finding{}
+	}
+	switch {
+	case v.Action > filters.Hangup:
+		v = filters.Failed(fmt.Errorf("verdict %d does not exist", uint8(v.Action)))
+	case v.Action == filters.Quarantine && e.Kind.Needs&filters.DoQuarantine == 0:
+		v = filters.Failed(errors.New("verdict quarantine, but its kind does not declare the need"))
+	}
+	if v.Action != filters.Continue || v.Finding.Err == nil {
+		return v
+	}
+	r.logFailure(e, stage, v.Finding.Err)
+	settled := &filters.Finding{Reply: undecided, Reason: v.Finding.Reason}
+	switch e.OnError {
+	case ErrorContinue:
+		return filters.Verdict{}
+	case ErrorReject:
+		settled.Reply = undecidedReject
+		return filters.Verdict{Action: filters.Reject, Finding: settled}
+	}
+	return filters.Verdict{Action: filters.TempFail, Finding: settled}
+}
+
+func newRuling(e *entry, stage filters.Stage, v filters.Verdict) *ruling {
+	ru := &ruling{entry: e, stage: stage, reason: v.Finding.Reason, err: v.Finding.Err}
+	if ru.reason == "" {
+		ru.reason = v.Action.String()
+	}
+	ru.decision = Decision{v.Action, wording(stage, v.Action, v)}
+	refuses := v.Action == filters.Reject || v.Action == filters.TempFail
+	if e.Action == Drop && refuses && !ru.answers() {
+		ru.decision = Decision{filters.Hangup, wording(stage, filters.Hangup, v)}
+	}
+	return ru
+}
+
+// rule makes a ruling stand for as long as its stage says, and reports whether
+// it ends the stage.
 func (r *Run) rule(ru *ruling) (Decision, bool) {
 	st := &r.ofTx
 	if ru.stage <= filters.Helo {
 		st = &r.ofSession
 	}
+	lasts := ru.stage != filters.Command
 	switch ru.decision.Action {
 	case filters.Accept:
-		if ru.stage != filters.Rcpt && ru.stage != filters.Command {
-			st.accepted = true
-		}
+		st.accepted = st.accepted || lasts && ru.stage != filters.Rcpt
 		return Decision{}, true
+	case filters.Quarantine:
+		if lasts && st.quarantine == nil {
+			st.quarantine = ru
+		}
+		return Decision{}, false
 	case filters.Discard:
-		if ru.stage == filters.Command {
+		if !lasts {
 			return Decision{}, true
 		}
-		st.discard, st.final = true, ru
+		st.final = ru // logged at the end of each transaction
 		if st == &r.ofSession {
-			r.logRefusal(ru, nil)
-			st.final = nil
 			return Decision{}, true
 		}
 		return ru.decision, true
-	case filters.Reject, filters.TempFail:
-		if ru.stage < r.chain.options.DelayReject {
-			st.held = ru
-			return Decision{}, true
-		}
+	}
+	return r.refuse(ru, st), true
+}
+
+// refuse tells a refusal now, or holds it until its stage.
+func (r *Run) refuse(ru *ruling, st *standing) Decision {
+	ru.waits = ru.decision.Action != filters.Hangup && ru.stage < r.chain.options.DelayReject
+	if ru.waits {
+		st.held = ru
+		return Decision{}
 	}
 	if ru.stage >= filters.Data && ru.stage <= filters.EOM {
 		st.final = ru // told, and logged, at the end of the transaction
-		return ru.decision, true
+		return r.worded(ru)
 	}
-	r.logRefusal(ru, nil)
-	return ru.decision, true
+	if ru.stage <= filters.Helo {
+		st.held = ru // a client that goes on in spite of it hears it again
+	}
+	return r.tell(ru)
+}
+
+// tell returns what the client is about to hear, and logs it.
+func (r *Run) tell(ru *ruling) Decision {
+	d := r.worded(ru)
+	ru.told = true
+	if !ru.answers() {
+		r.logRefusal(ru, d.Reply)
+	}
+	return d
 }

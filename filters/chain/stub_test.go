@@ -12,9 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // answers says what a stub finds at each stage.
 type answers map[filters.Stage]filters.Verdict

@@ -23,14 +23,14 @@ const dropCode = 521
 
 // wording returns the reply of a decision. It makes code and enhanced status
 // code agree with the action: MTAs answer 451 to a filter whose classes differ.
-func (r *Run) wording(stage filters.Stage, action filters.Action, v filters.Verdict) filters.Reply {
+func wording(stage filters.Stage, action filters.Action, v filters.Verdict) filters.Reply {
 	reply := v.Finding.Reply
 	if reply.Code == 0 {
-		reply = defaultReply(v)
+		reply = defaultReply(v.Action)
 	}
 	switch action {
 	case filters.Reject:
-		if stage == filters.Command && reply.Code != 0 {
+		if stage == filters.Command {
 			break
 		}
 		if !reply.Permanent() {
@@ -46,30 +46,43 @@ func (r *Run) wording(stage filters.Stage, action filters.Action, v filters.Verd
 		} else {
 			reply.Code = closing.Code
 		}
-	default:
-		return reply
+	case filters.Discard:
+		if reply.Code/100 != 2 {
+			reply = discarded
+		}
 	}
 	if reply.Enh[0] != 0 {
 		reply.Enh[0] = reply.Code / 100
 	}
-	if reply.Code >= 400 {
-		reply.Text = strings.TrimRight(reply.Text, "\n ") + " (id " + r.id() + ")"
-	}
+	reply.Text = strings.TrimRight(strings.Map(printable, reply.Text), "\n ")
 	return reply
 }
 
-func defaultReply(v filters.Verdict) filters.Reply {
-	failed := v.Finding.Err != nil
-	switch v.Action {
+// printable replaces what may not stand in a reply (RFC 5321 section 4.2): a
+// filter may have quoted the client.
+func printable(c rune) rune {
+	if c < ' ' && c != '\n' && c != '\t' || c == 0x7f {
+		return '?'
+	}
+	return c
+}
+
+// worded returns the decision with the id in its text that its log record will
+// bear. It is added when the client is told: what was held since Connect is
+// told in a transaction.
+func (r *Run) worded(ru *ruling) Decision {
+	d := ru.decision
+	if d.Reply.Code >= 400 {
+		d.Reply.Text = strings.TrimLeft(d.Reply.Text+" (id "+r.id()+")", " ")
+	}
+	return d
+}
+
+func defaultReply(action filters.Action) filters.Reply {
+	switch action {
 	case filters.Reject:
-		if failed {
-			return undecidedReject
-		}
 		return rejected
 	case filters.TempFail:
-		if failed {
-			return undecided
-		}
 		return tryLater
 	case filters.Hangup:
 		return closing
