@@ -42,6 +42,7 @@ type Log struct {
 	buf bytes.Buffer
 }
 
+// Write takes what a log handler writes.
 func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -67,6 +67,7 @@ func (s *session) quit(cmd smtp.Command) error {
 		return nil
 	}
 	s.endTransaction(chain.Result{Reason: "quit"})
+	s.goodbye = true
 	if s.up == nil {
 		s.say(goodbye)
 		return errEnd
@@ -80,6 +81,10 @@ func (s *session) quit(cmd smtp.Command) error {
 
 // other asks the chain about a verb outside of the transaction and passes it on.
 func (s *session) other(cmd smtp.Command) error {
+	harmless := cmd.Verb == smtp.NOOP || cmd.Verb == smtp.HELP
+	if s.run.Held() && harmless {
+		return s.otherHere(cmd) // what is held is for its stage
+	}
 	if d := s.run.Command(cmd.Verb.String(), string(cmd.Args)); d.Action != 0 {
 		return s.refuse(d)
 	}

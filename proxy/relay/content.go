@@ -13,12 +13,11 @@ const maxHeader = 1 << 20
 // content shows a message to the chain while it passes. It collects the header
 // section only if some filter asks for it.
 type content struct {
-	run       *chain.Run
-	keep      bool // the header section is wanted and not complete
-	header    []byte
-	decision  chain.Decision // anything but Continue is final
-	tooLarge  bool           // the header section is
-	completed bool
+	run      *chain.Run
+	keep     bool // the header section is wanted and not complete
+	header   []byte
+	decision chain.Decision // anything but Continue is final
+	tooLarge bool           // the header section is
 }
 
 // begin opens the filters' sinks.

@@ -83,6 +83,7 @@ func (r *Relay) accept(conn net.Conn) {
 	if r.draining {
 		r.mu.Unlock()
 		r.Limiter.release(client.Addr())
+		s.stop()
 		r.turnAway(conn, client, "draining", shuttingDown)
 		return
 	}
@@ -147,13 +148,6 @@ func (r *Relay) Shutdown(ctx context.Context) error {
 	r.mu.Unlock()
 	<-ended
 	return ctx.Err()
-}
-
-// isDraining reports whether Shutdown has begun.
-func (r *Relay) isDraining() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.draining
 }
 
 func addrPort(a net.Addr) netip.AddrPort {

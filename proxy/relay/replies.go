@@ -40,15 +40,13 @@ var (
 	badText      = reply(550, 5, 6, 0, "Message refused: ")
 	bigHeader    = reply(552, 5, 3, 4, "Header section too large")
 	tooLong      = reply(552, 5, 3, 4, "Message too large")
-	authLine     = reply(500, 5, 5, 6, "Authentication line too long")
 
-	okay      = reply(250, 2, 0, 0, "Ok")
-	senderOK  = reply(250, 2, 1, 0, "Ok")
-	rcptOK    = reply(250, 2, 1, 5, "Ok")
-	goAhead   = filters.Reply{Code: 354, Text: "End data with <CR><LF>.<CR><LF>"}
-	help      = reply(214, 2, 0, 0, "See RFC 5321")
-	goodbye   = reply(221, 2, 0, 0, "Bye")
-	authAbort = filters.Reply{Code: 501, Enh: [3]uint16{5, 7, 0}, Text: "Authentication cancelled"}
+	okay     = reply(250, 2, 0, 0, "Ok")
+	senderOK = reply(250, 2, 1, 0, "Ok")
+	rcptOK   = reply(250, 2, 1, 5, "Ok")
+	goAhead  = filters.Reply{Code: 354, Text: "End data with <CR><LF>.<CR><LF>"}
+	help     = reply(214, 2, 0, 0, "See RFC 5321")
+	goodbye  = reply(221, 2, 0, 0, "Bye")
 )
 
 func reply(code, class, subject, detail uint16, text string) filters.Reply {

@@ -34,6 +34,7 @@ type session struct {
 	hello   []byte    // the client's HELO or EHLO, to say again to another upstream
 	greeted bool      // a HELO or EHLO was answered with 250
 	authed  bool      // AUTH succeeded: no other upstream can take over
+	goodbye bool      // the client said QUIT: it sends no more
 	offer   offer     // what the client was offered
 
 	asks   []ask // commands whose replies are outstanding
@@ -74,6 +75,7 @@ type transaction struct {
 var (
 	errEnd      = errors.New("session ended")
 	errDraining = errors.New("draining")
+	errGone     = errors.New("the client takes no replies")
 )
 
 func newSession(r *Relay, conn net.Conn, client netip.AddrPort) *session {
@@ -96,7 +98,8 @@ func (s *session) serve() {
 	defer func() {
 		if p := recover(); p != nil {
 			s.log(slog.LevelError, "panic in a session", "error", fmt.Sprint(p), "stack", string(debug.Stack()))
-			s.say(internalError)
+			s.closeUpstream() // whatever it was in the middle of
+			s.say(withID(internalError, s.info.ID))
 			s.flush()
 		}
 	}()
@@ -224,6 +227,7 @@ func (s *session) cut() {
 	s.mu.Lock()
 	s.draining, s.isCut = true, true
 	s.conn.SetReadDeadline(time.Unix(1, 0))
+	s.conn.SetWriteDeadline(time.Now().Add(lastWrite))
 	s.mu.Unlock()
 	s.stop()
 }
@@ -242,12 +246,28 @@ func (s *session) flush() error {
 	if len(s.out) == 0 {
 		return nil
 	}
-	s.conn.SetWriteDeadline(time.Now().Add(s.relay.Timeouts.Write))
+	s.setWriteDeadline()
 	_, err := s.conn.Write(s.out)
 	if s.out = s.out[:0]; cap(s.out) > keptBuffer {
 		s.out = nil
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("%w: %v", errGone, err)
+	}
+	return nil
+}
+
+// lastWrite bounds what is said to a client whose session was cut.
+const lastWrite = time.Second
+
+func (s *session) setWriteDeadline() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	patience := s.relay.Timeouts.Write
+	if s.isCut {
+		patience = min(patience, lastWrite)
+	}
+	s.conn.SetWriteDeadline(time.Now().Add(patience))
 }
 
 // say queues a reply of ours. Nothing may be outstanding.
@@ -309,7 +329,7 @@ const (
 // linger closes the connection so that the client gets to read what was said:
 // an end with octets of its unread would take it away again.
 func (s *session) linger() {
-	if s.flush() != nil {
+	if s.flush() != nil || s.goodbye && s.in.Buffered() == 0 {
 		return
 	}
 	half, ok := s.conn.(interface{ CloseWrite() error })

@@ -4,7 +4,7 @@ import "strings"
 
 // Arena makes strings out of octets without an allocation each: it cuts them
 // from blocks that it never writes over, so that they may be kept. A string
-// that is kept keeps its block.
+// that is kept keeps its block. An Arena must not be copied.
 type Arena struct{ block strings.Builder }
 
 // arenaBlock is the size of a block in octets: some ten addresses.

@@ -3,6 +3,7 @@ package smtp
 import (
 	"bytes"
 	"strconv"
+	"strings"
 )
 
 // Chunk is the argument of BDAT (RFC 3030 section 2).
@@ -15,7 +16,7 @@ type Chunk struct {
 func ParseChunk(args []byte) (c Chunk, ok bool) {
 	size, rest, more := bytes.Cut(args, []byte(" "))
 	if more {
-		if !bytes.EqualFold(bytes.TrimSpace(rest), []byte("LAST")) {
+		if !isLast(bytes.TrimLeft(rest, " ")) {
 			return c, false
 		}
 		c.Last = true
@@ -30,6 +31,12 @@ func ParseChunk(args []byte) (c Chunk, ok bool) {
 		c.Size = c.Size*10 + int64(d-'0')
 	}
 	return c, true
+}
+
+// isLast compares without Unicode: EqualFold takes a long s for an S.
+func isLast(word []byte) bool {
+	const last = "LAST"
+	return len(word) == len(last) && strings.EqualFold(string(word), last)
 }
 
 // AppendChunk appends the command line for a chunk.

@@ -6,7 +6,7 @@ type Fault string
 
 func (f Fault) Error() string { return string(f) }
 
-// What Reader.ReadLine and ScanText report.
+// What Reader.ReadLine and Text.Next report.
 const (
 	BareLF      Fault = "bare LF: lines must end with CR LF"
 	BareCR      Fault = "bare CR: lines must end with CR LF"

@@ -24,10 +24,8 @@ func ParseMail(args []byte, p *filters.Path, a *Arena) error {
 	if err := parse("FROM:", args, p, a); err != nil {
 		return err
 	}
-	if _, utf8 := p.Param("SMTPUTF8"); !utf8 && !ascii(p.Raw) {
-		return NeedUTF8
-	}
-	return nil
+	_, smtputf8 := p.Param("SMTPUTF8")
+	return allowed(p, smtputf8)
 }
 
 // ParseRcpt reads the arguments of RCPT (RFC 5321 section 4.1.1.3) into p.
@@ -39,13 +37,20 @@ func ParseRcpt(args []byte, smtputf8 bool, p *filters.Path, a *Arena) error {
 	if p.Null() {
 		return BadAddress
 	}
-	if !smtputf8 && !ascii(p.Raw) {
+	return allowed(p, smtputf8)
+}
+
+// allowed refuses UTF-8 to who did not announce it, in parameters too: an
+// ORCPT may hold it (RFC 6533 section 3).
+func allowed(p *filters.Path, smtputf8 bool) error {
+	if !smtputf8 && !(ascii(p.Raw) && ascii(p.Params)) {
 		return NeedUTF8
 	}
 	return nil
 }
 
 func parse(prefix string, args []byte, p *filters.Path, a *Arena) error {
+	*p = filters.Path{}
 	if len(args) < len(prefix) || !strings.EqualFold(string(args[:len(prefix)]), prefix) {
 		return BadSyntax
 	}
@@ -61,12 +66,11 @@ func parse(prefix string, args []byte, p *filters.Path, a *Arena) error {
 	if len(params) > 0 && params[0] != ' ' {
 		return BadAddress
 	}
-	*p = filters.Path{}
 	if !parsePath(path, p, a) {
 		return BadAddress
 	}
 	params = bytes.Trim(params, " ")
-	if !goodParams(params) {
+	if !utf8.Valid(params) || !goodParams(params) {
 		return BadParams
 	}
 	p.Params = a.String(params)
@@ -208,7 +212,9 @@ func alnum(c byte) bool {
 }
 
 // goodDomain reports whether b is a domain or an address literal. Underscores
-// are no part of the grammar, but of the field.
+// are no part of the grammar, but of the field. A label of more than 63 octets
+// (RFC 1035 section 2.3.4) cannot be asked for; one in UTF-8 is measured only
+// when it is encoded.
 func goodDomain(b []byte) bool {
 	if len(b) == 0 || len(b) > 255 {
 		return false
@@ -216,20 +222,23 @@ func goodDomain(b []byte) bool {
 	if b[0] == '[' {
 		return goodLiteral(string(b))
 	}
-	label := 0
-	for _, c := range b {
-		switch {
-		case c == '.' && label == 0:
-			return false
-		case c == '.':
-			label = 0
-			continue
-		case c != '-' && c != '_' && !alnum(c) && c < 0x80:
+	for label := range bytes.SplitSeq(b, []byte(".")) {
+		if !goodLabel(label) {
 			return false
 		}
-		label++
 	}
-	return label > 0
+	return true
+}
+
+func goodLabel(b []byte) bool {
+	wide := false
+	for _, c := range b {
+		if c != '-' && c != '_' && !alnum(c) && c < 0x80 {
+			return false
+		}
+		wide = wide || c >= 0x80
+	}
+	return len(b) > 0 && (len(b) <= 63 || wide)
 }
 
 // goodLiteral reports whether s is an address literal for IPv4 or IPv6 (RFC

@@ -70,7 +70,8 @@ func (r *Reader) grow() {
 	r.start, r.buf = 0, r.window[:]
 }
 
-// Release gives a window back, if what is pending fits without it.
+// Release gives a window back, if what is pending fits without it. The last
+// line is not valid any more.
 func (r *Reader) Release() {
 	if r.window == nil || r.Buffered() > len(r.small) {
 		return
@@ -157,9 +158,11 @@ func (r *Reader) throwAway() int {
 // one. It returns what to report, or whether there is nothing to return yet.
 func (r *Reader) judge(stretch []byte, max int) (fault Fault, skip bool) {
 	n := len(stretch)
+	if r.junk += n; r.junk > maxJunk {
+		return TooMuchJunk, false
+	}
 	if n < 2 || stretch[n-2] != '\r' {
 		r.bad, r.answered = BareLF, true
-		r.junk += n
 		return BareLF, false
 	}
 	fault, skip = r.bad, r.answered

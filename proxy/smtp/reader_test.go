@@ -107,7 +107,7 @@ func TestTooMuchJunk(t *testing.T) {
 		{"no end", strings.Repeat("x", bound+1), []string{junk}},
 		{"LF only", strings.Repeat(strings.Repeat("x", bound/4-1)+"\n", 5), []string{bareLF, bareLF, bareLF, bareLF, junk}},
 	} {
-		for _, step := range []int{1, 2, 511, 4096, 1 << 21} {
+		for _, step := range []int{61, 511, 4096, 1 << 21} {
 			src := steps([]byte(c.in), step)
 			if got := readLines(&src, 512); !slices.Equal(got, c.want) {
 				t.Errorf("%s by %d: got %q, want %q", c.name, step, got, c.want)
@@ -120,18 +120,15 @@ func TestTooMuchJunk(t *testing.T) {
 func TestTooMuchJunkStays(t *testing.T) {
 	src := steps([]byte(strings.Repeat("x\n", 1<<20)+"\r\nQUIT\r\n"), 4096)
 	r := smtp.NewReader(&src)
-	seen := false
-	for {
-		_, err := r.ReadLine(512)
-		if err == io.EOF {
-			break
+	var err error
+	for err != smtp.TooMuchJunk {
+		if _, err = r.ReadLine(512); err == io.EOF {
+			t.Fatal("never too much")
 		}
-		if seen && err != smtp.TooMuchJunk {
+	}
+	for range 10000 {
+		if _, err := r.ReadLine(512); err != smtp.TooMuchJunk {
 			t.Fatalf("after too much junk: %v", err)
-		}
-		seen = err == smtp.TooMuchJunk
-		if seen && len(src) < 10 {
-			break
 		}
 	}
 }
@@ -200,12 +197,9 @@ func TestWindowAndRelease(t *testing.T) {
 	if string(r.Pending()) != rest {
 		t.Fatalf("after Release: %q, want %q", r.Pending(), rest)
 	}
-	for r.Buffered() > 0 {
-		if line, err := r.ReadLine(512); err == nil && string(line) != "NOOP" {
+	for range 100 { // the first line may lack its beginning
+		if line, err := r.ReadLine(512); err == nil && !strings.HasSuffix("NOOP", string(line)) {
 			t.Fatalf("%q %v", line, err)
-		}
-		if src.last < 3000 {
-			break
 		}
 	}
 	if src.last > 2<<10 {

@@ -3,6 +3,7 @@ package smtp
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/mailweir/mailweir/filters"
 )
@@ -19,7 +20,8 @@ func AppendReply(dst []byte, r filters.Reply) []byte {
 	for {
 		line, rest, more := strings.Cut(text, "\n")
 		if len(line) > maxText {
-			line, rest, more = line[:maxText], text[maxText:], true
+			n := runeStart(line, maxText)
+			line, rest, more = line[:n], text[n:], true
 		}
 		dst = strconv.AppendUint(dst, uint64(r.Code), 10)
 		if more {
@@ -45,6 +47,16 @@ func AppendReply(dst []byte, r filters.Reply) []byte {
 		}
 		text = rest
 	}
+}
+
+// runeStart returns n, or less where that would cut a character in two.
+func runeStart(s string, n int) int {
+	for i := n; i > n-utf8.UTFMax; i-- {
+		if utf8.RuneStart(s[i]) {
+			return i
+		}
+	}
+	return n
 }
 
 // mask makes control characters harmless.

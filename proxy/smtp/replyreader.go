@@ -33,12 +33,10 @@ func (r ServerReply) Class() int { return r.Code / 100 }
 func (r ServerReply) Reply() filters.Reply {
 	var text []byte
 	for line := range bytes.SplitSeq(bytes.TrimSuffix(r.Wire, []byte("\r\n")), []byte("\r\n")) {
-		if text != nil {
-			text = append(text, '\n')
-		}
 		text = append(text, line[min(len(line), 4):]...)
+		text = append(text, '\n')
 	}
-	return filters.Reply{Code: uint16(r.Code), Text: string(text)}
+	return filters.Reply{Code: uint16(r.Code), Text: string(text[:len(text)-1])}
 }
 
 // ReplyReader reads a server's replies. It holds a buffer only while there is
@@ -86,6 +84,9 @@ func (r *ReplyReader) ReadReply() (ServerReply, error) {
 			}
 			continue
 		}
+		if i >= maxReplyLine {
+			return ServerReply{}, ReplyTooLong
+		}
 		c, last, sep, ok := replyLine(pending[line : line+i+1])
 		if !ok || line > 0 && c != code {
 			return ServerReply{}, BadReply
@@ -125,7 +126,7 @@ func (r *ReplyReader) fill() error {
 // characters.
 func replyLine(line []byte) (code int, last, sep, ok bool) {
 	n := len(line) - 2
-	if n < 3 || n+2 > maxReplyLine || line[n] != '\r' {
+	if n < 3 || line[n] != '\r' {
 		return 0, false, false, false
 	}
 	line = line[:n]

@@ -15,6 +15,7 @@ type Text struct {
 
 	inLine  bool // the next octet read does not begin a line
 	outLine bool // the next octet passed on does not begin a line
+	refused bool // there was a fault
 	fixed   []byte
 }
 
@@ -32,17 +33,53 @@ type Piece struct {
 const endMark = ".\r\n"
 
 // Next looks at what has arrived and is not used yet. A piece that uses
-// nothing means: come again with more. After a fault the text goes on, so that
-// its end can be found.
-func (t *Text) Next(in []byte) Piece {
+// nothing means: come again with more. After a fault the text goes on without
+// Wire and further faults, so that its end can be found.
+func (t *Text) Next(in []byte) (p Piece) {
+	if t.refused {
+		return t.seek(in)
+	}
 	if t.inLine == t.outLine {
 		p, inLine := t.pass(in)
 		if p.Fault == "" || !t.fixes(p.Fault) {
-			t.inLine, t.outLine = inLine, inLine
+			t.inLine, t.outLine, t.refused = inLine, inLine, p.Fault != ""
 			return p
 		}
 	}
-	return t.fix(in)
+	p = t.fix(in)
+	t.refused = p.Fault != ""
+	return p
+}
+
+// seek looks for the end and for nothing else: a text full of faults must not
+// cost more than another.
+func (t *Text) seek(in []byte) (p Piece) {
+	for p.Used < len(in) {
+		rest := in[p.Used:]
+		if !t.inLine {
+			end, more := isEnd(rest)
+			if end {
+				p.Used += len(endMark)
+			}
+			if end || more {
+				p.End = end
+				return p
+			}
+		}
+		eol := bytes.Index(rest, []byte("\r\n"))
+		if eol < 0 {
+			n := len(rest)
+			if rest[n-1] == '\r' {
+				n--
+			}
+			p.Used += n
+			t.inLine = t.inLine || n > 0
+			return p
+		}
+		p.Used += eol + 2
+		t.inLine = false
+	}
+	return p
 }
 
 func (t *Text) fixes(f Fault) bool {

@@ -51,10 +51,51 @@ func parseVerb(word []byte) Verb {
 		}
 		upper[i] = c
 	}
-	for v := HELO; v <= XFORWARD; v++ {
-		if string(upper[:len(word)]) == verbNames[v] {
-			return v
-		}
+	switch string(upper[:len(word)]) { // compiled to a search, without allocation
+	case "HELO":
+		return HELO
+	case "EHLO":
+		return EHLO
+	case "MAIL":
+		return MAIL
+	case "RCPT":
+		return RCPT
+	case "DATA":
+		return DATA
+	case "BDAT":
+		return BDAT
+	case "RSET":
+		return RSET
+	case "NOOP":
+		return NOOP
+	case "HELP":
+		return HELP
+	case "VRFY":
+		return VRFY
+	case "EXPN":
+		return EXPN
+	case "ETRN":
+		return ETRN
+	case "AUTH":
+		return AUTH
+	case "STARTTLS":
+		return STARTTLS
+	case "QUIT":
+		return QUIT
+	case "SEND":
+		return SEND
+	case "SOML":
+		return SOML
+	case "SAML":
+		return SAML
+	case "TURN":
+		return TURN
+	case "ATRN":
+		return ATRN
+	case "XCLIENT":
+		return XCLIENT
+	case "XFORWARD":
+		return XFORWARD
 	}
 	return Unknown
 }
