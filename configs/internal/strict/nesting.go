@@ -1,20 +1,34 @@
 package strict
 
-import "github.com/goccy/go-yaml/token"
+import (
+	"fmt"
 
-// tooDeep tells where the nesting exceeds maxNesting. The parser recurses
-// without a limit of its own, and a stack overflow cannot be recovered from.
+	"github.com/goccy/go-yaml/token"
+)
+
+// excess tells where a file asks too much of the parser: it recurses without a
+// limit of its own, where a stack overflow cannot be recovered from, and takes
+// quadratic time for the keys of a mapping.
+//
 // The depth it finds is at least half of the parser's: a list may stand in the
 // same column as the key it belongs to.
-func tooDeep(tokens token.Tokens) (Pos, bool) {
+func excess(tokens token.Tokens) (Pos, string) {
 	var n nesting
+	keys := 0
 	for _, t := range tokens {
 		n.add(t)
-		if len(n.open) > maxNesting {
-			return Pos{t.Position.Line, t.Position.Column}, true
+		if t.Type == token.MappingValueType {
+			keys++
+		}
+		pos := Pos{t.Position.Line, t.Position.Column}
+		switch {
+		case len(n.open) > maxNesting:
+			return pos, fmt.Sprintf("nested deeper than %d levels", maxNesting)
+		case keys > maxKeys:
+			return pos, fmt.Sprintf("more than %d keys", maxKeys)
 		}
 	}
-	return Pos{}, false
+	return Pos{}, ""
 }
 
 // nesting is the collections that are open: for each its column, or flow for

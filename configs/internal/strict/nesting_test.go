@@ -30,10 +30,15 @@ func TestNesting(t *testing.T) {
 		{"long brackets", "[" + strings.Repeat("{a: [b]}, ", n) + "]", false},
 		{"many anchors", strings.Repeat("a: &b c\n", n), false},
 		{"sections", strings.Repeat("a:\n  - b:\n      c: d\n", n), false},
+		{"many keys", strings.Repeat("a: b\n", maxKeys), false},
 		{"documents", strings.Repeat("---\na: b\n", n), false},
 	} {
-		if _, deep := tooDeep(lexer.Tokenize(test.text)); deep != test.deep {
-			t.Errorf("%s: deep is %v", test.name, deep)
+		_, msg := excess(lexer.Tokenize(test.text))
+		if deep := strings.HasPrefix(msg, "nested deeper"); deep != test.deep {
+			t.Errorf("%s: %q", test.name, msg)
 		}
+	}
+	if _, msg := excess(lexer.Tokenize(strings.Repeat("a: b\n", maxKeys+1))); msg == "" {
+		t.Error("too many keys are let pass")
 	}
 }

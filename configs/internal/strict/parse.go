@@ -15,9 +15,10 @@ import (
 // Bounds of what is read. They are far beyond what an administrator writes,
 // and keep the parser's time and stack within reason.
 const (
-	MaxSize       = 1 << 20 // octets of a file
+	MaxSize       = 1 << 19 // octets of a file
 	maxNesting    = 64      // levels
-	maxEmptyLines = 500     // in a row: the lexer takes quadratic time for them
+	maxKeys       = 10_000  // in the whole file, those of aliases not counted
+	maxEmptyLines = 100     // in a row: the lexer takes quadratic time for them
 	maxNodes      = 250_000 // values read, those of aliases counted each time
 	maxProblems   = 50
 )
@@ -41,8 +42,8 @@ func Parse(name string, data []byte) (doc *Document, problems Problems) {
 		return doc, Problems{doc.At(pos, msg, "")}
 	}
 	tokens := lexer.Tokenize(string(data))
-	if pos, deep := tooDeep(tokens); deep {
-		return doc, Problems{doc.At(pos, fmt.Sprintf("nested deeper than %d levels", maxNesting), "")}
+	if pos, msg := excess(tokens); msg != "" {
+		return doc, Problems{doc.At(pos, msg, "")}
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
