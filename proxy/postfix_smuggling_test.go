@@ -136,14 +136,18 @@ func sendAll(t *testing.T, attempts []*attempt, addr string) {
 	}
 }
 
-// check compares what the client heard with what has arrived.
+// check compares what the client heard with what has arrived. BDAT is not
+// offered where text is normalized, as that changes its length.
 func (a *attempt) check(t *testing.T, strict bool, arrived map[string]int) {
 	if arrived[a.smuggled] > 0 {
 		t.Errorf("%q: smuggled, written as %q", a.almostEnd, a.chunks)
 	}
 	code, messages := "250", 1
-	if strict && a.faulty() {
+	switch {
+	case strict && a.faulty():
 		code, messages = "550", 0
+	case !strict && a.command == "":
+		code, messages = "502", 0
 	}
 	if a.code != code || arrived[a.from] != messages {
 		t.Errorf("%q: the client heard %s, and %d messages arrived; want %s and %d; written as %q",

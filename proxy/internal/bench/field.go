@@ -3,18 +3,16 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"time"
-
-	"github.com/mailweir/mailweir/proxy/internal/peer/proc"
 )
 
 // A field is the peers, all running, and the sink behind them.
 type field struct {
 	dir     string
+	source  string // the program that sends
 	sink    *runner
 	runners []*runner
 	sent    int // messages, through each of the peers
@@ -22,12 +20,10 @@ type field struct {
 
 // newField starts all that is installed.
 func newField(ctx context.Context) (_ *field, err error) {
-	for _, needed := range []string{"smtp-source", "smtp-sink"} {
-		if _, err := exec.LookPath(needed); err != nil {
-			return nil, fmt.Errorf("%w (Debian package postfix)", err)
-		}
-	}
 	f := &field{}
+	if f.source, err = installed("smtp-source")(ctx, ""); err != nil {
+		return nil, fmt.Errorf("%w (Debian package postfix)", err)
+	}
 	if f.dir, err = os.MkdirTemp("", "mailweir-bench-"); err != nil {
 		return nil, err
 	}
@@ -36,17 +32,15 @@ func newField(ctx context.Context) (_ *field, err error) {
 			f.close()
 		}
 	}()
-	if f.sink, err = f.startSink(); err != nil {
+	if f.sink, err = sink.prepare(ctx, f.dir, ""); err != nil {
 		return nil, err
 	}
 	for _, p := range peers {
-		if p.version != nil {
-			if _, err := exec.LookPath(p.version[0]); err != nil {
-				fmt.Fprintf(os.Stderr, "%s is not installed: not measured\n", p.name)
-				continue
-			}
+		r, err := p.prepare(ctx, f.dir, f.sink.addr)
+		if errors.Is(err, errNotInstalled) {
+			fmt.Fprintf(os.Stderr, "%v: not measured\n", err)
+			continue
 		}
-		r, err := p.run(ctx, f.dir, f.sink.addr)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
@@ -55,16 +49,17 @@ func newField(ctx context.Context) (_ *field, err error) {
 	return f, nil
 }
 
-func (f *field) startSink() (*runner, error) {
-	addr, err := proc.FreeAddr()
-	if err != nil {
-		return nil, err
-	}
-	args := []string{"-m", "4000", addr, "1024"}
-	if os.Getuid() == 0 {
-		args = append([]string{"-u", "nobody"}, args...)
-	}
-	return launch(peer{name: "smtp-sink"}, exec.Command("smtp-sink", args...), addr, filepath.Join(f.dir, "sink.log"))
+// sink takes all mail and forgets it.
+var sink = peer{
+	name:    "smtp-sink",
+	program: installed("smtp-sink"),
+	configure: func(_, addr, _ string) ([]string, error) {
+		args := []string{"-m", "4000", addr, "1024"}
+		if os.Getuid() == 0 {
+			args = append([]string{"-u", "nobody"}, args...)
+		}
+		return args, nil
+	},
 }
 
 func (f *field) close() {
@@ -90,7 +85,7 @@ func (f *field) measure(ctx context.Context, w workload, rounds int) (map[string
 	for round := range rounds + 1 {
 		for i := range f.runners {
 			r := f.runners[(i+round)%len(f.runners)]
-			res, err := r.measure(ctx, w)
+			res, err := r.measure(ctx, f.source, w)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", r.name, err)
 			}
@@ -104,25 +99,18 @@ func (f *field) measure(ctx context.Context, w workload, rounds int) (map[string
 	return results, nil
 }
 
-func (r *runner) measure(ctx context.Context, w workload) (result, error) {
+func (r *runner) measure(ctx context.Context, source string, w workload) (result, error) {
 	before, err := r.cpu()
 	if err != nil {
 		return result{}, err
 	}
-	took, err := w.send(ctx, r.addr)
+	took, err := w.send(ctx, source, r.addr)
 	if err != nil {
 		return result{}, err
 	}
 	time.Sleep(100 * time.Millisecond) // let it close its connections: that is work too
 	after, err := r.cpu()
 	return result{took: took, cpu: after - before}, err
-}
-
-func (r *runner) cpu() (time.Duration, error) {
-	if r.proc == nil {
-		return 0, nil
-	}
-	return r.proc.CPU()
 }
 
 // checkLog holds mailweir to its work: a line of the log for each message.

@@ -20,7 +20,7 @@ func (f *field) measureIdle(ctx context.Context) (string, error) {
 		if p.proc == nil {
 			continue
 		}
-		r, err := p.run(ctx, f.dir, f.sink.addr)
+		r, err := p.run(p.file, f.dir, f.sink.addr)
 		if err != nil {
 			return "", err
 		}

@@ -2,34 +2,60 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"time"
-
-	"github.com/mailweir/mailweir/proxy/internal/peer/proc"
 )
 
 // A peer is one way to pass mail on.
 type peer struct {
-	name    string
-	version []string // the command that tells it
-	// start returns the command that passes mail from addr on to upstream.
-	// dir is its own. It is nil where nothing stands between.
-	start func(ctx context.Context, dir, addr, upstream string) (*exec.Cmd, error)
+	name string
+	// program returns the file of the peer's program, which it may build in dir.
+	program func(ctx context.Context, dir string) (string, error)
+	// configure writes the configuration to pass mail from addr on to upstream
+	// into file, and returns the program's arguments.
+	configure func(file, addr, upstream string) ([]string, error)
+	version   []string // arguments with which the program tells its version
 }
 
-// peers are what is measured. Another one is one more line.
+// peers are what is measured. The first has no program: nothing stands between.
 var peers = []peer{
 	{name: "direct"},
-	{name: "haproxy", version: []string{"haproxy", "-v"}, start: haproxy},
-	{name: "mailweir", start: mailweir},
+	{name: "haproxy", program: installed("haproxy"), configure: haproxy, version: []string{"-v"}},
+	{name: "mailweir", program: build, configure: mailweir},
 }
 
 // baseline is the peer that the others are compared with.
 const baseline = "haproxy"
+
+// errNotInstalled is the end of a peer, but not of the measurement.
+var errNotInstalled = errors.New("not installed")
+
+// installed finds a program of the machine.
+func installed(name string) func(context.Context, string) (string, error) {
+	return func(context.Context, string) (string, error) {
+		for _, file := range []string{name, "/usr/sbin/" + name} {
+			if path, err := exec.LookPath(file); err == nil {
+				return path, nil
+			}
+		}
+		return "", fmt.Errorf("%s: %w", name, errNotInstalled)
+	}
+}
+
+// build builds mailweir from the source at hand.
+func build(ctx context.Context, dir string) (string, error) {
+	file := filepath.Join(dir, "mailweir")
+	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", file,
+		"github.com/mailweir/mailweir/cmd/mailweir")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%s: %w\n%s", cmd, err, out)
+	}
+	return file, nil
+}
 
 const haproxyConfig = `global
   nbthread %d
@@ -45,11 +71,10 @@ listen smtp
 `
 
 // haproxy passes octets on without a look at them.
-func haproxy(_ context.Context, dir, addr, upstream string) (*exec.Cmd, error) {
-	file := filepath.Join(dir, "haproxy.cfg")
+func haproxy(file, addr, upstream string) ([]string, error) {
 	text := fmt.Sprintf(haproxyConfig, runtime.NumCPU(), addr, upstream)
 	// -db: one process, in the foreground.
-	return exec.Command("haproxy", "-db", "-f", file), os.WriteFile(file, []byte(text), 0o644)
+	return []string{"-db", "-f", file}, os.WriteFile(file, []byte(text), 0o644)
 }
 
 // mailweirConfig has the default of everything but the numbers of sessions.
@@ -68,67 +93,7 @@ chain:
   - rcpt: {max: 1000}
 `
 
-// mailweir is built from the source at hand.
-func mailweir(ctx context.Context, dir, addr, upstream string) (*exec.Cmd, error) {
-	binary, file := filepath.Join(dir, "mailweir"), filepath.Join(dir, "mailweir.yaml")
-	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", binary,
-		"github.com/mailweir/mailweir/cmd/mailweir")
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("%s: %w\n%s", build, err, out)
-	}
+func mailweir(file, addr, upstream string) ([]string, error) {
 	text := fmt.Sprintf(mailweirConfig, addr, upstream)
-	return exec.Command(binary, "serve", "--config", file), os.WriteFile(file, []byte(text), 0o644)
-}
-
-// A runner is a peer that runs.
-type runner struct {
-	peer
-	addr string
-	proc *proc.Process // nil where nothing stands between
-	log  string        // the file of what it prints
-}
-
-// run starts the peer. What it prints goes into a file.
-func (p peer) run(ctx context.Context, dir, upstream string) (*runner, error) {
-	if p.start == nil {
-		return &runner{peer: p, addr: upstream}, nil
-	}
-	dir, err := os.MkdirTemp(dir, p.name)
-	if err != nil {
-		return nil, err
-	}
-	addr, err := proc.FreeAddr()
-	if err != nil {
-		return nil, err
-	}
-	cmd, err := p.start(ctx, dir, addr, upstream)
-	if err != nil {
-		return nil, err
-	}
-	return launch(p, cmd, addr, filepath.Join(dir, "log"))
-}
-
-func launch(p peer, cmd *exec.Cmd, addr, log string) (*runner, error) {
-	out, err := os.Create(log)
-	if err != nil {
-		return nil, err
-	}
-	defer out.Close()
-	process, err := proc.Start(cmd, out)
-	if err != nil {
-		return nil, err
-	}
-	r := &runner{peer: p, addr: addr, proc: process, log: log}
-	if err := process.Listening(addr, 10*time.Second); err != nil {
-		r.stop()
-		said, _ := os.ReadFile(log)
-		return nil, fmt.Errorf("%w\n%s", err, said)
-	}
-	return r, nil
-}
-
-func (r *runner) stop() {
-	if r.proc != nil {
-		r.proc.Stop(10 * time.Second)
-	}
+	return []string{"serve", "--config", file}, os.WriteFile(file, []byte(text), 0o644)
 }

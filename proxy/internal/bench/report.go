@@ -6,7 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -31,7 +31,7 @@ func table(w workload, results map[string][]result, rounds int) string {
 			work *= float64(w.octets) / 1e6
 		}
 		fmt.Fprintf(&text, "| %s | %s |", p.name, spread(rs, 0, func(r result) float64 { return work / r.took.Seconds() }))
-		if p.start == nil {
+		if p.program == nil {
 			text.WriteString(" | |\n")
 			continue
 		}
@@ -71,17 +71,13 @@ func median[T cmp.Ordered](sorted []T) T { return sorted[len(sorted)/2] }
 // machine tells where the figures are from.
 func machine(ctx context.Context, f *field) string {
 	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	text := fmt.Sprintf("Measured on %d cores, %s, Linux %s, %s", runtime.NumCPU(), runtime.GOARCH, bytes.TrimSpace(kernel), runtime.Version())
-	versions := [][]string{{"postconf", "-d", "mail_version"}}
+	text := fmt.Sprintf("Measured on %d cores, %s, Linux %s, with %s", runtime.NumCPU(), runtime.GOARCH,
+		bytes.TrimSpace(kernel), runtime.Version())
+	postfix := runner{peer: peer{version: []string{"-dh", "mail_version"}}, file: filepath.Join(filepath.Dir(f.source), "postconf")}
+	text += ", Postfix " + postfix.released(ctx)
 	for _, r := range f.runners {
 		if r.version != nil {
-			versions = append(versions, r.version)
-		}
-	}
-	for _, command := range versions {
-		if out, err := exec.CommandContext(ctx, command[0], command[1:]...).Output(); err == nil {
-			line, _, _ := strings.Cut(string(out), "\n")
-			text += ", " + strings.TrimSpace(line)
+			text += ", " + r.name + " " + r.released(ctx)
 		}
 	}
 	return text + ".\n"

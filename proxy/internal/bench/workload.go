@@ -41,8 +41,8 @@ func (w workload) scaled(by float64) workload {
 // runTimeout ends a run that hangs.
 const runTimeout = 2 * time.Minute
 
-// send sends the messages to addr and returns how long that took.
-func (w workload) send(ctx context.Context, addr string) (time.Duration, error) {
+// send has source send the messages to addr and returns how long that took.
+func (w workload) send(ctx context.Context, source, addr string) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
 	args := []string{"-C", "10", "-M", "client.test.example",
@@ -51,7 +51,7 @@ func (w workload) send(ctx context.Context, addr string) (time.Duration, error) 
 		args = append(args, "-d")
 	}
 	began := time.Now()
-	if out, err := exec.CommandContext(ctx, "smtp-source", append(args, addr)...).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, source, append(args, addr)...).CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("smtp-source to %s: %w: %s", addr, err, out)
 	}
 	return time.Since(began), nil

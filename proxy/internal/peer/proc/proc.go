@@ -58,6 +58,11 @@ func (p *Process) Listening(addr string, timeout time.Duration) error {
 // time. A program that ends with another status than 0, or by another signal
 // than the one that asked it, gives an error.
 func (p *Process) Stop(timeout time.Duration) error {
+	select {
+	case <-p.done: // its PID may be another's by now
+		return p.ended()
+	default:
+	}
 	syscall.Kill(p.PID, syscall.SIGTERM)
 	select {
 	case <-p.done:

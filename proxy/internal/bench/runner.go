@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"github.com/mailweir/mailweir/proxy/internal/peer/proc"
+)
+
+// A runner is a peer that runs.
+type runner struct {
+	peer
+	file string // of its program
+	addr string
+	proc *proc.Process // nil where nothing stands between
+	log  string        // the file of what it prints
+}
+
+// prepare finds or builds the peer's program and starts it.
+func (p peer) prepare(ctx context.Context, dir, upstream string) (*runner, error) {
+	if p.program == nil {
+		return &runner{peer: p, addr: upstream}, nil
+	}
+	file, err := p.program(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	return p.run(file, dir, upstream)
+}
+
+// run starts the peer, with files of its own in dir.
+func (p peer) run(file, dir, upstream string) (*runner, error) {
+	own, err := os.MkdirTemp(dir, p.name+"-")
+	if err != nil {
+		return nil, err
+	}
+	addr, err := proc.FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	args, err := p.configure(filepath.Join(own, "config"), addr, upstream)
+	if err != nil {
+		return nil, err
+	}
+	r := &runner{peer: p, file: file, addr: addr, log: filepath.Join(own, "log")}
+	return r, r.launch(args)
+}
+
+// launch starts the runner's program; what it prints goes into the log.
+func (r *runner) launch(args []string) error {
+	out, err := os.Create(r.log)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	if r.proc, err = proc.Start(exec.Command(r.file, args...), out); err != nil {
+		return err
+	}
+	if err := r.proc.Listening(r.addr, 10*time.Second); err != nil {
+		r.stop()
+		said, _ := os.ReadFile(r.log)
+		return fmt.Errorf("%w\n%s", err, said)
+	}
+	return nil
+}
+
+func (r *runner) stop() {
+	if r.proc != nil {
+		r.proc.Stop(10 * time.Second)
+	}
+}
+
+// cpu returns the processor time used so far.
+func (r *runner) cpu() (time.Duration, error) {
+	if r.proc == nil {
+		return 0, nil
+	}
+	return r.proc.CPU()
+}
+
+// released returns the program's version, as it tells it.
+func (r *runner) released(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, r.file, r.version...).Output()
+	if err != nil {
+		return ""
+	}
+	return regexp.MustCompile(`[0-9]+\.[0-9]\S*`).FindString(string(out))
+}
