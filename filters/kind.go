@@ -43,9 +43,16 @@ type Needs uint32
 const (
 	WholeMessage Needs = 1 << iota // the message held until the verdict
 	DoQuarantine                   // Quarantine verdicts
+	EditHeader                     // AddField, InsertField, ChangeField, RemoveField
+	EditSender                     // ChangeSender
+	EditRcpt                       // AddRcpt, RemoveRcpt
+	EditBody                       // ReplaceBody
 )
 
-var needNames = []string{"hold the whole message", "quarantine"}
+// Edits is every need of an edit.
+const Edits = EditHeader | EditSender | EditRcpt | EditBody
+
+var needNames = []string{"hold the whole message", "quarantine", "edit header fields", "change the sender", "change recipients", "replace the body"}
 
 // String returns the needs in words.
 func (n Needs) String() string {

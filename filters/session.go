@@ -31,6 +31,9 @@ type Transaction struct {
 	Size     int64   // octets of content seen so far, without dot-stuffing
 	Header   Header  // complete from stage EOH on
 
+	edits   []Edit
+	allowed Needs // of the filter that is being asked
+
 	Facts
 }
 

@@ -16,7 +16,7 @@ func ask[F any](r *Run, stage filters.Stage, steps []step[F], call func(context.
 		return d
 	}
 	for i := 0; i < len(steps); i++ {
-		v := firstFinding(r.ctx, steps, &i, call)
+		v := firstFinding(r, steps, &i, call)
 		if v == (filters.Verdict{}) {
 			break
 		}
@@ -29,7 +29,7 @@ func ask[F any](r *Run, stage filters.Stage, steps []step[F], call func(context.
 
 // firstFinding asks from steps[*i] on and leaves in *i who gave the verdict. A
 // panic counts as that filter's failure.
-func firstFinding[F any](ctx context.Context, steps []step[F], i *int, call func(context.Context, F) filters.Verdict) (v filters.Verdict) {
+func firstFinding[F any](r *Run, steps []step[F], i *int, call func(context.Context, F) filters.Verdict) (v filters.Verdict) {
 	defer func() {
 		if p := recover(); p != nil {
 			v = panicked(p)
@@ -37,16 +37,42 @@ func firstFinding[F any](ctx context.Context, steps []step[F], i *int, call func
 	}()
 	for ; *i < len(steps); *i++ {
 		s := &steps[*i]
-		if s.timed {
-			v = timed(ctx, s, call)
+		if s.guard {
+			v = guarded(r, s, call)
 		} else {
-			v = call(ctx, s.filter)
+			v = call(r.ctx, s.filter)
 		}
 		if v != (filters.Verdict{}) {
 			return v
 		}
 	}
 	return filters.Verdict{}
+}
+
+// guarded asks one filter that may edit or has a deadline. What an observed
+// filter wants to edit is logged and not done; neither is what a filter wanted
+// that failed then.
+func guarded[F any](r *Run, s *step[F], call func(context.Context, F) filters.Verdict) (v filters.Verdict) {
+	had := len(r.tx.Edits())
+	r.tx.Allow(s.entry.Kind.Needs)
+	defer func() {
+		r.tx.Allow(0)
+		if p := recover(); p != nil {
+			v = panicked(p)
+		}
+		switch made := r.tx.Edits()[had:]; {
+		case len(made) == 0:
+		case s.entry.Action == Ignore:
+			r.logUnmade(s.entry, made)
+			r.tx.KeepEdits(had)
+		case v.Finding != nil && v.Finding.Err != nil:
+			r.tx.KeepEdits(had)
+		}
+	}()
+	if s.entry.Timeout > 0 {
+		return timed(r.ctx, s, call)
+	}
+	return call(r.ctx, s.filter)
 }
 
 // timed asks one filter under its deadline. An answer of "nothing found" that

@@ -113,9 +113,9 @@ func (s *sink) finish(r *Run) (v filters.Verdict) {
 	if end == nil {
 		return filters.Verdict{}
 	}
-	one := step[filters.Finisher]{end, s.entry, s.entry.Timeout > 0}
+	one := step[filters.Finisher]{end, s.entry, s.entry.guarded()}
 	i := 0
-	return firstFinding(r.ctx, []step[filters.Finisher]{one}, &i, finishSink)
+	return firstFinding(r, []step[filters.Finisher]{one}, &i, finishSink)
 }
 
 // finishBody asks the sinks that have not spoken yet.

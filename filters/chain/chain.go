@@ -111,9 +111,22 @@ func (c *Chain) Wants() (filters.Stages, filters.Needs) {
 	var needs filters.Needs
 	for _, e := range c.entries {
 		stages |= e.stages
-		needs |= e.Kind.Needs
+		needs |= e.needs()
 	}
 	return stages, needs
+}
+
+// needs returns what is done to messages for the entry: nothing that changes
+// them while it is only observed, and its own way of quarantine if it has one.
+func (e *entry) needs() filters.Needs {
+	n := e.Kind.Needs
+	if e.Action == Ignore {
+		return n &^ (filters.Edits | filters.DoQuarantine)
+	}
+	if own := e.Quarantine.needs(); own != 0 && n&filters.DoQuarantine != 0 {
+		n = n&^filters.DoQuarantine | own
+	}
+	return n
 }
 
 // Fits tells whether a front end that offers o can serve the chain. Its error
@@ -124,7 +137,7 @@ func (c *Chain) Fits(o filters.Offers) error {
 		if stages := e.stages &^ o.Stages; stages != 0 {
 			errs = append(errs, &SpecError{e.Spec, fmt.Errorf("this listener has no stage %s", stages)})
 		}
-		if needs := e.Kind.Needs &^ o.Needs; needs != 0 {
+		if needs := e.needs() &^ o.Needs; needs != 0 {
 			errs = append(errs, &SpecError{e.Spec, fmt.Errorf("this listener cannot %s", needs)})
 		}
 	}

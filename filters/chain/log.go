@@ -2,6 +2,7 @@ package chain
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -14,6 +15,7 @@ const (
 	msgRefused     = "refused"            // a filter or the upstream refused a command or a message
 	msgWould       = "would have refused" // a refusal of an entry with action: ignore
 	msgIgnored     = "ignored"            // any other finding of such an entry
+	msgUnmade      = "would have edited"  // edits of such an entry
 	msgAccepted    = "accepted"           // the upstream acknowledged the message
 	msgDiscarded   = "discarded"          // acknowledged and dropped, as a filter said
 	msgQuarantined = "quarantined"        // acknowledged and set aside, as a filter said
@@ -124,6 +126,17 @@ func (r *Run) logIgnored(ru *ruling) {
 	attrs := r.ruled(ru, r.worded(ru).Reply, Ignore.String())
 	attrs = append(attrs, slog.String("would", ru.decision.Action.String()))
 	r.log(msg, slog.LevelInfo, attrs)
+}
+
+func (r *Run) logUnmade(e *entry, edits []filters.Edit) {
+	words := make([]string, len(edits))
+	for i, edit := range edits {
+		words[i] = fmt.Sprintf("%T%+v", edit, edit)
+	}
+	r.log(msgUnmade, slog.LevelInfo, append(r.who(),
+		slog.String("filter", e.Name),
+		slog.String("action", Ignore.String()),
+		slog.Any("edits", words)))
 }
 
 func (r *Run) logFailure(e *entry, stage filters.Stage, err error) {

@@ -19,7 +19,7 @@ type plan struct {
 type step[F any] struct {
 	filter F
 	entry  *entry
-	timed  bool // the entry has a timeout: kept here, where the question finds it in its cache
+	guard  bool // the entry has a timeout, or edits: kept here, where the question finds it in its cache
 }
 
 func newPlan(entries []*entry) plan {
@@ -36,11 +36,14 @@ func newPlan(entries []*entry) plan {
 	}
 }
 
+// guarded reports whether asking the entry takes more than a call.
+func (e *entry) guarded() bool { return e.Timeout > 0 || e.Kind.Needs&filters.Edits != 0 }
+
 func steps[F any](entries []*entry, s filters.Stage) []step[F] {
 	var list []step[F]
 	for _, e := range entries {
 		if e.stages.Has(s) {
-			list = append(list, step[F]{e.filter.(F), e, e.Timeout > 0})
+			list = append(list, step[F]{e.filter.(F), e, e.guarded()})
 		}
 	}
 	return list

@@ -157,10 +157,28 @@ func (r *Run) Message() Decision {
 		return f.Message(ctx, &r.tx)
 	})
 	if q := r.ofTx.quarantine; q != nil && d.Action == filters.Continue {
-		r.ofTx.final = q
-		return r.worded(q)
+		return r.setAside(q)
 	}
 	return d
+}
+
+// setAside quarantines the message: by edits if the entry spells them, or else
+// by the MTA.
+func (r *Run) setAside(q *ruling) Decision {
+	r.ofTx.final = q
+	edits := q.entry.Quarantine.edits(&r.tx)
+	if len(edits) == 0 {
+		return r.worded(q)
+	}
+	q.decision = Decision{}
+	r.tx.Allow(filters.Edits)
+	defer r.tx.Allow(0)
+	for _, e := range edits {
+		if err := r.tx.Edit(e); err != nil {
+			r.logFailure(q.entry, filters.EOM, err)
+		}
+	}
+	return Decision{}
 }
 
 // Command asks about a verb outside of the transaction. A refusal that is
@@ -191,6 +209,7 @@ func (r *Run) end() {
 	r.forget(&r.ofTx)
 	r.ofTx, r.inTx = standing{}, false
 	r.dropSinks()
+	r.tx.KeepEdits(0)
 	r.tx.End()
 }
 

@@ -21,6 +21,43 @@ type Spec struct {
 	OnError   OnError       // what to do when the filter cannot decide
 	Timeout   time.Duration // longest wait for one answer, 0 for the kind's default
 	Listeners []string      // the listeners it serves; all if empty
+
+	// Quarantine, if any of it is set, is done in place of the MTA's own
+	// quarantine, which a relay does not have.
+	Quarantine Quarantine
+}
+
+// Quarantine says how a message is set aside: marked by a field, sent to other
+// recipients than its own, or both.
+type Quarantine struct {
+	Field    filters.AddField // no name: none
+	Redirect string           // a path with its angle brackets, or ""
+}
+
+func (q Quarantine) needs() filters.Needs {
+	var n filters.Needs
+	if q.Field.Name != "" {
+		n |= filters.EditHeader
+	}
+	if q.Redirect != "" {
+		n |= filters.EditRcpt
+	}
+	return n
+}
+
+// edits are what sets the transaction's message aside.
+func (q Quarantine) edits(t *filters.Transaction) []filters.Edit {
+	var list []filters.Edit
+	if q.Field.Name != "" {
+		list = append(list, q.Field)
+	}
+	if q.Redirect != "" {
+		for _, to := range t.Rcpts {
+			list = append(list, filters.RemoveRcpt{Raw: to.Raw})
+		}
+		list = append(list, filters.AddRcpt{To: filters.Path{Raw: q.Redirect}})
+	}
+	return list
 }
 
 // serves reports whether the entry is asked for sessions of that listener.

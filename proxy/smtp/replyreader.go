@@ -136,7 +136,7 @@ func replyLine(line []byte) (code int, last, sep, ok bool) {
 		}
 		code = code*10 + int(c-'0')
 	}
-	if code < 200 || code > 559 {
+	if code < 200 || code > 559 || line[1] > '5' { // RFC 5321 section 4.2
 		return 0, false, false, false
 	}
 	mask(line)
