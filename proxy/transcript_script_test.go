@@ -23,6 +23,7 @@ import (
 //	C| "octets"       the same with octets as in Go, and no CRLF at the end
 //	C| 100 "octets"   a hundred times
 //	C close           the client closes; S close, the same of the server
+//	C cut "octets"    the client says no more than a part of this, and closes
 //	C half-close      the client closes its half
 //	S reset           the server breaks the connection off
 //	hello A, B        the greetings, with EHLO and its reply of these keywords
@@ -44,7 +45,7 @@ type script struct {
 type step struct {
 	pos  string // file:section line
 	side byte   // 'C', 'S', or 0
-	act  string // "say", "close", "half-close", "reset", "mark", "wait", "shutdown"
+	act  string // "say", "close", "cut", "half-close", "reset", "mark", "wait", "shutdown"
 	text string // what to say, or the name of the mark
 }
 
@@ -79,7 +80,12 @@ func (s *script) add(pos, host, line string) error {
 		}
 		say(word[0], octets)
 	case "C", "S":
-		s.steps = append(s.steps, step{pos, word[0], rest, ""})
+		act, octets, _ := strings.Cut(rest, " ")
+		text, err := rawOctets(octets)
+		if octets != "" && err != nil {
+			return err
+		}
+		s.steps = append(s.steps, step{pos, word[0], act, text})
 	case "mark", "wait", "shutdown":
 		s.steps = append(s.steps, step{pos, 0, word, rest})
 	case "from":
@@ -163,14 +169,16 @@ func (s *script) client(stage *stage, addr string) error {
 	return p.play(s.steps)
 }
 
-// server plays the upstream's part. When the client's octets come one by one,
-// mailweir has no groups to pass on: each command gets its reply at once.
+// server plays the upstream's part. When the client's octets come one by one
+// it depends on the clock which commands are a group: each gets its reply at
+// once then.
 func (s *script) server(stage *stage, conn *net.TCPConn) error {
-	steps := s.steps
-	if stage.octets {
-		steps = inLockStep(steps)
+	p := newPlayer(stage, 'S', conn)
+	if !stage.octets {
+		return p.play(s.steps)
 	}
-	return newPlayer(stage, 'S', conn).play(steps)
+	p.hasty = true
+	return p.play(inLockStep(s.steps))
 }
 
 // inLockStep puts the replies to a group behind each of its commands.
@@ -222,6 +230,7 @@ type player struct {
 	in     *bufio.Reader
 	octets bool
 	words  words // nil if all is to be taken literally
+	hasty  bool  // speaks even if the other side has said more than it should
 	closed bool
 }
 
@@ -274,6 +283,9 @@ func (p *player) take(steps []step) error {
 	case s.act == "close":
 		p.closed = true
 		return p.awaitClose()
+	case s.act == "cut":
+		p.closed = true
+		return p.hearPart(s.text)
 	}
 	return fmt.Errorf("cannot wait for %s", steps[0].act)
 }
@@ -301,7 +313,7 @@ func (p *player) do(steps []step) error {
 }
 
 func (p *player) say(text string) error {
-	if p.in.Buffered() > 0 {
+	if p.in.Buffered() > 0 && !p.hasty {
 		early, _ := p.in.Peek(p.in.Buffered())
 		return fmt.Errorf("heard %q before it was time", early)
 	}
@@ -340,6 +352,18 @@ func (p *player) hear(want string) error {
 			rest, _ := p.in.Peek(p.in.Buffered())
 			return fmt.Errorf("want %q, heard %q", want, want[:i]+string(c)+string(rest))
 		}
+	}
+	return nil
+}
+
+// hearPart expects a part of that, and the end.
+func (p *player) hearPart(whole string) error {
+	got, err := io.ReadAll(p.in)
+	switch {
+	case err != nil && !errors.Is(err, syscall.ECONNRESET):
+		return err
+	case !strings.HasPrefix(whole, string(got)):
+		return fmt.Errorf("want a part of %q, heard %q", whole, got)
 	}
 	return nil
 }

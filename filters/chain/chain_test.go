@@ -95,7 +95,7 @@ func TestWantsAndFits(t *testing.T) {
 	at := func(s *chain.Spec) { s.Pos = "c.yaml:3:5" }
 	c := build(t, io.Discard, chain.Options{},
 		one(answers{filters.Connect: {}, filters.Command: {}}),
-		entry(&stub{name: "scan", finds: answers{filters.EOM: {}}}, needs(filters.WholeMessage|filters.DoQuarantine), doing(chain.Ignore), at))
+		entry(&stub{name: "scan", finds: answers{filters.EOM: {}}}, needs(filters.WholeMessage|filters.DoQuarantine), at))
 	stages, need := c.Wants()
 	if want := filters.StageSet(filters.Connect, filters.Command, filters.EOM); stages != want {
 		t.Errorf("stages = %v, want %v", stages, want)
@@ -110,6 +110,17 @@ func TestWantsAndFits(t *testing.T) {
 	want := "f: this listener has no stage command\nc.yaml:3:5: scan: this listener cannot quarantine"
 	if err == nil || err.Error() != want {
 		t.Errorf("Fits = %v, want %s", err, want)
+	}
+}
+
+func TestObservedEntryChangesNothing(t *testing.T) {
+	c := build(t, io.Discard, chain.Options{},
+		entry(&stub{name: "scan", finds: answers{filters.EOM: {}}}, needs(filters.WholeMessage|filters.DoQuarantine|filters.EditHeader), doing(chain.Ignore)))
+	if _, need := c.Wants(); need != filters.WholeMessage {
+		t.Errorf("needs = %v", need)
+	}
+	if err := c.Fits(filters.Offers{Stages: filters.AllStages, Needs: filters.WholeMessage}); err != nil {
+		t.Errorf("Fits = %v", err)
 	}
 }
 

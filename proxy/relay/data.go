@@ -194,7 +194,7 @@ func (s *session) endText(p smtp.Piece) error {
 	if s.passing() && s.tx.content.end().Action == filters.Continue {
 		err := s.up.ready()
 		if err == nil {
-			err = s.up.writeBoth(p.Wire, endOfText, s.relay.Timeouts.Upstream.Block)
+			err = s.up.write(append(p.Wire, endOfText...), s.relay.Timeouts.Upstream.Block)
 		}
 		s.in.Discard(p.Used)
 		if err == nil {
@@ -212,7 +212,10 @@ func (s *session) endText(p smtp.Piece) error {
 	return s.refuseMessage()
 }
 
-var endOfText = []byte(".\r\n")
+// endOfText goes upstream in one write with the last of a text, so that they
+// do not wait for each other, and nothing can come in between. In the client's
+// octets it mostly stands there already.
+const endOfText = ".\r\n"
 
 // confirm waits for the upstream's reply to a whole message. Only a complete
 // 2xx that came after the end of data becomes one for the client.

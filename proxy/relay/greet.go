@@ -119,8 +119,8 @@ func (s *session) open() error {
 		return nil
 	}
 	s.log(slog.LevelWarn, "upstream failed", "upstream", s.relay.Upstream, "during", "connect", "error", err.Error())
-	r := withID(named(noUpstream, s.relay.Hostname), s.info.ID)
-	s.endTransaction(chain.Result{Reply: r, Reason: "upstream_lost"})
+	r := withID(named(noUpstream, s.relay.Hostname), s.id())
+	s.endTransaction(chain.Result{Reply: r, Filter: "upstream", Reason: "upstream_lost"})
 	s.say(r)
 	return errEnd
 }
@@ -175,6 +175,8 @@ func (s *session) noTakeOver(err error) error {
 	if s.up != nil {
 		s.quitUpstream()
 	}
-	s.say(withID(named(upstreamLost, s.relay.Hostname), s.info.ID))
+	r := withID(named(upstreamLost, s.relay.Hostname), s.id())
+	s.endTransaction(chain.Result{Reply: r, Filter: "upstream", Reason: "upstream_lost"})
+	s.say(r)
 	return errEnd
 }

@@ -147,7 +147,7 @@ func (s *session) note(a ask, reply smtp.ServerReply) {
 // ends the session. What the upstream has said on its own account goes first.
 func (s *session) lostUpstream(during string, err error) error {
 	s.log(slog.LevelWarn, "upstream failed", "upstream", s.relay.Upstream, "during", during, "error", err.Error())
-	r := withID(named(upstreamLost, s.relay.Hostname), s.info.ID)
+	r := withID(named(upstreamLost, s.relay.Hostname), s.id())
 	var fault smtp.Fault
 	switch {
 	case errors.Is(err, errStray):
@@ -157,9 +157,9 @@ func (s *session) lostUpstream(during string, err error) error {
 			s.closeUpstream()
 			return errEnd
 		}
-		r = withID(named(outOfStep, s.relay.Hostname), s.info.ID)
+		r = withID(named(outOfStep, s.relay.Hostname), s.id())
 	case errors.As(err, &fault), errors.Is(err, errOutOfStep):
-		r = withID(named(outOfStep, s.relay.Hostname), s.info.ID)
+		r = withID(named(outOfStep, s.relay.Hostname), s.id())
 	}
 	s.endTransaction(chain.Result{Reply: r, Filter: "upstream", Reason: "upstream_lost"})
 	s.closeUpstream()

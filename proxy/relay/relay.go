@@ -19,6 +19,7 @@ type Relay struct {
 	announce filters.Announcement
 	wants    filters.Stages
 	slots    chan struct{} // one for each upstream connection
+	connect  func(ctx context.Context, network, address string) (net.Conn, error)
 	ctx      context.Context
 	cancel   context.CancelFunc
 
@@ -38,6 +39,7 @@ func New(o Options) (*Relay, error) {
 		Options:  o,
 		announce: o.Chain.Announce(),
 		slots:    make(chan struct{}, o.MaxConnections),
+		connect:  (&net.Dialer{KeepAlive: -1}).DialContext,
 		sessions: make(map[*session]struct{}),
 	}
 	r.wants, _ = o.Chain.Wants()

@@ -297,8 +297,16 @@ func (s *session) refuseSession(filter, reason string, r filters.Reply) {
 		"action", filters.Hangup.String(), "reply", r.String())
 }
 
+// id is what a refused client can quote: it stands in the log too.
+func (s *session) id() string {
+	if s.run != nil && s.run.Transaction() != nil {
+		return s.run.Transaction().ID()
+	}
+	return s.info.ID
+}
+
 func (s *session) log(level slog.Level, msg string, args ...any) {
-	s.relay.Log.With("id", s.info.ID, "listener", s.info.Listener, "client", s.info.Client.String()).
+	s.relay.Log.With("id", s.id(), "listener", s.info.Listener, "client", s.info.Client.String()).
 		Log(context.Background(), level, msg, args...)
 }
 

@@ -40,7 +40,7 @@ func (r *Relay) dial(ctx context.Context) (*upstream, error) {
 	case <-wait.Done():
 		return nil, errSlots
 	}
-	conn, err := (&net.Dialer{KeepAlive: -1}).DialContext(wait, "tcp", r.Upstream)
+	conn, err := r.connect(wait, "tcp", r.Upstream)
 	if err != nil {
 		<-r.slots
 		return nil, err
@@ -134,12 +134,9 @@ func (u *upstream) write(b []byte, patience time.Duration) error {
 	return err
 }
 
-// writeBoth sends two slices in one system call: the end of a text and its dot
-// must not wait for each other.
+// writeBoth sends two slices in one system call: a command and the octets that
+// belong to it must not wait for each other.
 func (u *upstream) writeBoth(a, b []byte, patience time.Duration) error {
-	if len(a) == 0 {
-		return u.write(b, patience)
-	}
 	u.checked = false
 	u.conn.SetWriteDeadline(time.Now().Add(patience))
 	u.vec = [2][]byte{a, b}
