@@ -23,7 +23,7 @@ func (s *session) bdat(cmd smtp.Command) error {
 	}
 	if !s.tx.chunks {
 		s.tx.chunks = true
-		s.tx.content.begin(s.run, s.relay.wants)
+		s.tx.content.begin(s.run, s.relay.wants, s.relay.hold && !s.tx.local)
 	}
 	if err := s.passChunk(chunk); err != nil {
 		return err
@@ -31,17 +31,16 @@ func (s *session) bdat(cmd smtp.Command) error {
 	if !s.tx.open {
 		return nil // it was refused
 	}
-	if chunk.Last {
-		if !s.tx.local {
-			return s.confirm()
-		}
-		return s.refuseMessage()
+	switch {
+	case chunk.Last && s.streaming():
+		return s.confirm()
+	case chunk.Last:
+		return s.endHeld()
+	case s.streaming():
+		return s.chunkReply()
 	}
-	if s.tx.local {
-		s.say(okay)
-		return nil
-	}
-	return s.chunkReply()
+	s.say(okay)
+	return nil
 }
 
 // mayChunk asks whether a chunk may follow now. If not, the answer is queued.
@@ -107,7 +106,7 @@ func (s *session) passChunk(chunk smtp.Chunk) error {
 			s.in.Discard(len(piece))
 			return s.refuseChunk(left)
 		}
-		if !s.tx.local {
+		if s.streaming() {
 			if err := s.sendChunk(head, piece); err != nil {
 				return err
 			}
@@ -139,13 +138,13 @@ func (s *session) showChunk(piece []byte, final bool) {
 // refuseChunk gives up the upstream's half of the message, reads the rest of
 // the chunk and answers it.
 func (s *session) refuseChunk(left int64) error {
-	if s.up != nil && !s.tx.local {
+	if s.streaming() {
 		s.closeUpstream()
 	}
 	if err := s.swallow(left); err != nil {
 		return err
 	}
-	return s.refuseMessage()
+	return s.endHeld()
 }
 
 func (s *session) sendChunk(head, piece []byte) error {

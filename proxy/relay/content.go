@@ -18,12 +18,24 @@ type content struct {
 	header   []byte
 	decision chain.Decision // anything but Continue is final
 	tooLarge bool           // the header section is
+	spool    *spool         // where the message is held, or nil
 }
 
-// begin opens the filters' sinks.
-func (c *content) begin(run *chain.Run, wants filters.Stages) {
+// begin opens the filters' sinks, and a spool if the message is to be held.
+func (c *content) begin(run *chain.Run, wants filters.Stages, hold bool) {
 	*c = content{run: run, keep: wants.Has(filters.EOH), header: c.header[:0]}
+	if hold {
+		c.spool = &spool{}
+	}
 	c.decision = run.BeginBody()
+}
+
+// close gives back what the message took.
+func (c *content) close() {
+	if c.spool != nil {
+		c.spool.close()
+		c.spool = nil
+	}
 }
 
 // write shows a piece of the message.
@@ -38,6 +50,9 @@ func (c *content) write(piece []byte) {
 		}
 	}
 	c.decision = c.run.Body(piece)
+	if c.spool != nil && !c.settled() {
+		c.spool.write(piece)
+	}
 }
 
 // settled reports whether the message is refused or discarded already.

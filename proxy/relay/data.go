@@ -23,7 +23,7 @@ func (s *session) data(cmd smtp.Command) error {
 	if ok, err := s.mayBegin(); !ok {
 		return err
 	}
-	if s.tx.local {
+	if s.tx.local || s.relay.hold {
 		s.answer(goAhead)
 		return s.text()
 	}
@@ -43,8 +43,8 @@ func (s *session) data(cmd smtp.Command) error {
 
 // mayBegin asks whether content may follow now. If not, the answer is queued.
 func (s *session) mayBegin() (bool, error) {
-	if s.relay.wants.Has(filters.Data) {
-		// Its filters are to know which recipients were accepted.
+	if s.relay.wants.Has(filters.Data) || s.relay.hold {
+		// Whoever decides now is to know which recipients were accepted.
 		if err := s.settle(); err != nil {
 			return false, err
 		}
@@ -78,7 +78,7 @@ const maxSwallowed = 256 << 20
 // text passes the text after 354 on, and ends the transaction. Its final dot
 // goes upstream only after the chain has agreed.
 func (s *session) text() error {
-	s.tx.content.begin(s.run, s.relay.wants)
+	s.tx.content.begin(s.run, s.relay.wants, s.relay.hold && !s.tx.local)
 	s.tx.text = smtp.Text{FixLines: s.relay.FixLines, FixNUL: s.relay.FixNUL}
 	swallowed := 0
 	for {
@@ -90,7 +90,7 @@ func (s *session) text() error {
 		if p.Fault != "" && s.tx.fault == "" {
 			s.tx.fault = p.Fault
 		}
-		if s.up != nil && !s.tx.local && s.tx.refused() {
+		if s.streaming() && s.tx.refused() {
 			s.closeUpstream() // there is no other way back from inside a text
 		}
 		switch {
@@ -100,7 +100,7 @@ func (s *session) text() error {
 			if err := s.passText(p.Wire); err != nil {
 				return err
 			}
-		default:
+		case s.tx.refused() || s.tx.local:
 			swallowed += p.Used
 		}
 		s.in.Discard(p.Used)
@@ -115,8 +115,11 @@ func (t *transaction) refused() bool {
 	return t.fault != "" || t.early != nil || t.content.settled()
 }
 
+// streaming reports whether the upstream is inside of this content.
+func (s *session) streaming() bool { return s.up != nil && !s.tx.local && s.tx.content.spool == nil }
+
 // passing reports whether the content still goes to the upstream.
-func (s *session) passing() bool { return s.up != nil && !s.tx.local && !s.tx.refused() }
+func (s *session) passing() bool { return s.streaming() && !s.tx.refused() }
 
 // nextPiece waits for the next piece of text.
 func (s *session) nextPiece() (smtp.Piece, error) {
@@ -206,10 +209,10 @@ func (s *session) endText(p smtp.Piece) error {
 		return s.refuseMessage()
 	}
 	s.in.Discard(p.Used)
-	if s.up != nil && !s.tx.local {
+	if s.streaming() {
 		s.closeUpstream()
 	}
-	return s.refuseMessage()
+	return s.endHeld()
 }
 
 // endOfText goes upstream in one write with the last of a text, so that they

@@ -135,9 +135,10 @@ func (s *session) note(a ask, reply smtp.ServerReply) {
 		s.tx.goAhead = reply.Code == 354
 	case smtp.RCPT:
 		s.tx.pending--
-		if positive {
+		switch {
+		case positive:
 			s.tx.accepted++
-		} else {
+		case s.tx.open: // else it is refused for want of a sender, which is logged
 			s.run.Refused(a.path, reply.Reply())
 		}
 	}
@@ -190,6 +191,7 @@ func (s *session) quitUpstream() {
 // endTransaction closes and logs the transaction, if there is one.
 func (s *session) endTransaction(res chain.Result) {
 	s.tx.open, s.tx.chunks = false, false
+	s.tx.content.close()
 	if s.run.Transaction() != nil {
 		s.run.Done(res)
 	}

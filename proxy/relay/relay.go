@@ -18,6 +18,7 @@ type Relay struct {
 	Options
 	announce filters.Announcement
 	wants    filters.Stages
+	hold     bool          // messages are held until the verdict
 	slots    chan struct{} // one for each upstream connection
 	connect  func(ctx context.Context, network, address string) (net.Conn, error)
 	ctx      context.Context
@@ -42,7 +43,8 @@ func New(o Options) (*Relay, error) {
 		connect:  (&net.Dialer{KeepAlive: -1}).DialContext,
 		sessions: make(map[*session]struct{}),
 	}
-	r.wants, _ = o.Chain.Wants()
+	wants, needs := o.Chain.Wants()
+	r.wants, r.hold = wants, holds(needs)
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r, nil
 }

@@ -16,6 +16,8 @@ var (
 	noUpstream      = reply(421, 4, 3, 2, "%h Mail service not reachable, try again later")
 	upstreamLost    = reply(421, 4, 4, 2, "%h Lost the mail service, try again later")
 	outOfStep       = reply(421, 4, 3, 0, "%h Mail service is out of step, try again later")
+	cannotEdit      = reply(451, 4, 3, 0, "Message could not be passed on as it should, try again later")
+	noRoom          = reply(452, 4, 3, 1, "No room for the message, try again later")
 	notConfirmed    = reply(451, 4, 4, 2, "Message not confirmed by the mail service, try again later")
 
 	badLine      = reply(500, 5, 5, 2, "Command refused: ")
