@@ -38,6 +38,8 @@ type common struct {
 	OnError   chain.OnError `yaml:"on_error" doc:"what to do when the filter cannot decide: tempfail, continue as if it had found nothing, or reject"`
 	Timeout   time.Duration `yaml:"timeout" min:"1ms" doc:"longest wait for one answer; the kind's own by default"`
 	Listeners []string      `yaml:"listeners" doc:"the listeners the entry serves; all by default"`
+
+	Quarantine quarantine `yaml:"quarantine" doc:"how to set a message aside: {header: \"X-Quarantine: yes\"}, {redirect: user@example.com}, or both; by default the MTA does, which only a milter can ask for"`
 }
 
 // UnmarshalNode reads the list.
@@ -101,6 +103,8 @@ func (es *entries) add(d *strict.Decoder, n ast.Node, kind *filters.Kind, own st
 		OnError:   c.OnError,
 		Timeout:   c.Timeout,
 		Listeners: c.Listeners,
+
+		Quarantine: c.Quarantine.spec(),
 	}}
 	if e.Name == "" {
 		e.Name = kind.Name

@@ -127,3 +127,19 @@ func TestHostile(t *testing.T) {
 		})
 	}
 }
+
+func TestQuarantine(t *testing.T) {
+	c, err := configs.Parse(allKinds(), "c.yaml", []byte(`
+listeners: [{ name: mx, address: ":25", upstream: { address: "127.0.0.1:10025" } }]
+chain:
+  - access:
+    quarantine: { header: "X-Set-Aside: yes, it is", redirect: abuse@example.com }
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := c.Chain[0].Quarantine
+	if q.Field.Name != "X-Set-Aside" || q.Field.Value != "yes, it is" || q.Redirect != "<abuse@example.com>" {
+		t.Errorf("quarantine = %+v", q)
+	}
+}
