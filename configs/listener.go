@@ -4,13 +4,14 @@ import (
 	"time"
 )
 
-// Listener is one address that clients connect to, and the upstream behind it.
+// Listener is one address: of a relay, which clients connect to, with the
+// upstream behind it; or of a milter, which MTAs connect to.
 type Listener struct {
 	Name     string   `yaml:"name" required:"true" doc:"what the listener is called in the log and in the chain; unique"`
-	Address  string   `yaml:"address" required:"true" format:"listen" doc:"where to listen: host:port, or :port for all addresses of the machine"`
-	Mode     Mode     `yaml:"mode" doc:"relay: pass the dialogue on to the upstream, command by command"`
+	Address  string   `yaml:"address" required:"true" format:"socket" doc:"where to listen: host:port, or :port for all addresses of the machine; in mode milter unix:/path, inet:host:port or inet6:host:port"`
+	Mode     Mode     `yaml:"mode" doc:"relay: pass the dialogue on to the upstream, command by command; milter: be asked by Postfix or Sendmail over the milter protocol"`
 	Hostname string   `yaml:"hostname" format:"host" doc:"our own name on this listener, empty for the global hostname"`
-	Upstream Upstream `yaml:"upstream" required:"true" doc:"the MTA behind this listener"`
+	Upstream Upstream `yaml:"upstream" doc:"the MTA behind this listener; a milter has none"`
 
 	BareNewline Strictness `yaml:"bare_newline" doc:"a CR or LF that stands alone in message text: reject the message, or normalize it to CRLF"`
 	NUL         Strictness `yaml:"nul" doc:"a NUL octet in message text: reject the message, or normalize by taking it out"`
@@ -21,6 +22,11 @@ type Listener struct {
 	Errors      int      `yaml:"errors" min:"1" max:"1000000" doc:"after so many errors without a delivered message between them the session is ended with 421"`
 	CommandLine int      `yaml:"command_line" min:"512" max:"65536" doc:"longest command line in octets, CRLF included (RFC 5321 section 4.5.3.1.4)"`
 	Timeouts    Timeouts `yaml:"timeouts" doc:"how long to wait (RFC 5321 section 4.5.3.2)"`
+
+	SocketMode  Permissions `yaml:"socket_mode" doc:"permissions of a Unix socket in octal digits: who may write to it may connect; smtpd of Postfix is user postfix"`
+	SocketGroup string      `yaml:"socket_group" doc:"group of a Unix socket, by name or number; empty for mailweir's own"`
+
+	Milter Milter `yaml:"milter" doc:"of mode milter only, where the settings from upstream to timeouts have no place"`
 }
 
 // Upstream is the MTA behind a listener.
@@ -74,17 +80,22 @@ func (l *Listener) SetDefaults() {
 				Other:     5 * time.Minute,
 			},
 		},
+		SocketMode: 0o660,
+		Milter:     milterDefaults(),
 	}
 }
 
 // Mode is what a listener does.
 type Mode string
 
-// Relay passes the dialogue on to the upstream.
-const Relay Mode = "relay"
+// The modes.
+const (
+	Relay Mode = "relay"  // pass the dialogue on to the upstream
+	MTA   Mode = "milter" // be asked by an MTA
+)
 
 // Words returns the modes there are.
-func (Mode) Words() []string { return []string{string(Relay)} }
+func (Mode) Words() []string { return []string{string(Relay), string(MTA)} }
 
 // Identity is how the upstream learns the client's address.
 type Identity string

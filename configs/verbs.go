@@ -25,9 +25,10 @@ const (
 	maxKeyword = 255 // octets
 )
 
-// Check holds verbs and keywords to what can be relayed, and turns them to
-// upper case.
+// Check holds the settings to the mode, and verbs and keywords to what can be
+// relayed. It turns those to upper case.
 func (l *Listener) Check(r *strict.Report) {
+	l.checkMode(r)
 	for i, verb := range l.RelayVerbs {
 		verb = strings.ToUpper(verb)
 		l.RelayVerbs[i] = verb

@@ -15,7 +15,8 @@ type Edit interface {
 	check() error
 }
 
-// AddField adds a field at the end of the header section.
+// AddField adds a field at the end of the header section. In this and other
+// edits, Value is what stands after the colon and a space; folds are in it.
 type AddField struct{ Name, Value string }
 
 // InsertField puts a field at a place of the header section: 0 is the top,
@@ -123,7 +124,7 @@ func checkPlace(n, least int) error {
 
 // checkField refuses what would end the field or the header section.
 func checkField(name, value string) error {
-	if !fieldName(name) || strings.Contains(name, ":") {
+	if !IsFieldName(name) {
 		return fmt.Errorf("%q is no field name", name)
 	}
 	if strings.IndexByte(value, 0) >= 0 {

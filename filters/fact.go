@@ -51,23 +51,28 @@ func (f Fact[T]) Go(h Holder, learn func(context.Context) (T, error)) {
 // Get returns the fact, waiting for it when it is still being learnt. It fails
 // with ErrNoFact, the learner's error, or the context's.
 func (f Fact[T]) Get(ctx context.Context, h Holder) (T, error) {
-	var zero T
-	slot := h.facts().get(f.Info.Name)
+	value, err := LookupFact(ctx, h, f.Info.Name)
+	v, _ := value.(T) // a nil value of an interface type has no type to assert
+	return v, err
+}
+
+// LookupFact is Get for a fact whose name stands in the configuration.
+func LookupFact(ctx context.Context, h Holder, name string) (any, error) {
+	slot := h.facts().get(name)
 	if slot == nil {
-		return zero, fmt.Errorf("%s: %w", f.Info.Name, ErrNoFact)
+		return nil, fmt.Errorf("%s: %w", name, ErrNoFact)
 	}
 	if slot.done != nil {
 		select {
 		case <-slot.done:
 		case <-ctx.Done():
-			return zero, fmt.Errorf("%s: %w", f.Info.Name, ctx.Err())
+			return nil, fmt.Errorf("%s: %w", name, ctx.Err())
 		}
 	}
 	if slot.err != nil {
-		return zero, slot.err
+		return nil, slot.err
 	}
-	v, _ := slot.value.(T) // a nil value of an interface type has no type to assert
-	return v, nil
+	return slot.value, nil
 }
 
 // Holder is a *Session or a *Transaction.

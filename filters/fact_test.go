@@ -190,3 +190,20 @@ func TestFactsConcurrently(t *testing.T) {
 	wg.Wait()
 	s.End()
 }
+
+func TestLookupFact(t *testing.T) {
+	ctx := context.Background()
+	var s filters.Session
+	if v, err := filters.LookupFact(ctx, &s, "client.name"); v != nil || !errors.Is(err, filters.ErrNoFact) {
+		t.Errorf("before Set: %v, %v", v, err)
+	}
+	name.Set(&s, "a")
+	if v, err := filters.LookupFact(ctx, &s, "client.name"); v != "a" || err != nil {
+		t.Errorf("LookupFact = %v, %v", v, err)
+	}
+	name.Go(&s, func(context.Context) (string, error) { return "b", errors.New("boom") })
+	if v, err := filters.LookupFact(ctx, &s, "client.name"); v != nil || err == nil || err.Error() != "boom" {
+		t.Errorf("LookupFact = %v, %v", v, err)
+	}
+	s.End()
+}

@@ -32,7 +32,7 @@ func ParseHeader(section string) Header {
 		field, section = cutField(section)
 		name, value, ok := strings.Cut(field, ":")
 		name = strings.TrimRight(name, " \t")
-		if !ok || !fieldName(name) {
+		if !ok || !IsFieldName(name) {
 			return h
 		}
 		h = append(h, Field{Name: name, Value: value})
@@ -58,11 +58,11 @@ func cutField(section string) (field, rest string) {
 	}
 }
 
-// fieldName reports whether s is a field name: printable US-ASCII without
-// spaces (RFC 5322 section 3.6.8).
-func fieldName(s string) bool {
+// IsFieldName reports whether s is a field name: printable US-ASCII without
+// spaces and colons (RFC 5322 section 3.6.8).
+func IsFieldName(s string) bool {
 	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
+		if s[i] <= ' ' || s[i] > '~' || s[i] == ':' {
 			return false
 		}
 	}

@@ -101,3 +101,13 @@ func FuzzParseHeader(f *testing.F) {
 		}
 	})
 }
+
+func TestIsFieldName(t *testing.T) {
+	for name, want := range map[string]bool{
+		"X-Client": true, "!~": true, "": false, "a b": false, "a:": false, ":": false, "\x7f": false, "ä": false, "a\n": false,
+	} {
+		if got := filters.IsFieldName(name); got != want {
+			t.Errorf("%q: %v", name, got)
+		}
+	}
+}

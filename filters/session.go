@@ -17,7 +17,22 @@ type Session struct {
 	ESMTP    bool           // the greeting in force is EHLO
 	HadEHLO  bool           // an EHLO of this session was answered with 250
 
+	// What an MTA tells that asks by milter. In a relay's session all is zero.
+	ClientName string // the client's name as the MTA has verified it, "" for none
+	Daemon     string // which of its services the client came to, as the MTA calls it
+	TLS        TLS    // of the client's connection, from HELO on
+	AuthType   string // the SASL mechanism by which the client logged in, from MAIL on; "" when it has not
+	AuthUser   string // who it logged in as
+
+	noted []Noted // at Connect and Helo
+
 	Facts
+}
+
+// TLS is the encryption of a connection. The zero TLS is none.
+type TLS struct {
+	Version string // such as TLSv1.3
+	Cipher  string // as the MTA spells it
 }
 
 // Transaction is one mail transaction (RFC 5321 section 3.3) of a session. It
@@ -30,7 +45,9 @@ type Transaction struct {
 	Declared int64   // value of MAIL's SIZE parameter in octets, 0 when absent
 	Size     int64   // octets of content seen so far, without dot-stuffing
 	Header   Header  // complete from stage EOH on
+	QueueID  string  // of the MTA that asks by milter, "" before it has one: Postfix makes it up to DATA
 
+	noted   []Noted // from Mail on
 	edits   []Edit
 	allowed Needs // of the filter that is being asked
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/mailweir/mailweir/filters"
 )
@@ -116,6 +117,14 @@ func (s *sink) finish(r *Run) (v filters.Verdict) {
 	one := step[filters.Finisher]{end, s.entry, s.entry.guarded()}
 	i := 0
 	return firstFinding(r, []step[filters.Finisher]{one}, &i, finishSink)
+}
+
+// Reading reports whether some filter wants more of the content.
+func (r *Run) Reading() bool {
+	if r.ofSession.accepted || r.ofTx.accepted || r.ofTx.final != nil {
+		return false
+	}
+	return slices.ContainsFunc(r.sinks, func(s sink) bool { return s.w != nil })
 }
 
 // finishBody asks the sinks that have not spoken yet.

@@ -116,9 +116,13 @@ func (c *Chain) Wants() (filters.Stages, filters.Needs) {
 	return stages, needs
 }
 
-// needs returns what is done to messages for the entry: nothing that changes
-// them while it is only observed, and its own way of quarantine if it has one.
+// needs returns what is done to messages for the entry: nothing if it is never
+// asked, nothing that changes them while it is only observed, and its own way
+// of quarantine if it has one.
 func (e *entry) needs() filters.Needs {
+	if e.stages == 0 {
+		return 0
+	}
 	n := e.Kind.Needs
 	if e.Action == Ignore {
 		return n &^ (filters.Edits | filters.DoQuarantine)

@@ -165,6 +165,9 @@ func (r *Run) who() []slog.Attr {
 	if !r.inTx {
 		return attrs
 	}
+	if r.tx.QueueID != "" {
+		attrs = append(attrs, slog.String("queue_id", r.tx.QueueID))
+	}
 	attrs = append(attrs, slog.String("from", r.tx.From.String()))
 	if r.asking != nil {
 		return append(attrs, slog.Any("to", []string{r.asking.String()}))

@@ -53,6 +53,7 @@ func (c *Chain) Start(ctx context.Context, s *filters.Session) *Run {
 	s.Begin(ctx)
 	r := &Run{chain: c, ctx: ctx, session: s}
 	r.tx.Session = s
+	r.tx.ForgetFindings(filters.Connect)
 	return r
 }
 
@@ -88,6 +89,7 @@ func (r *Run) Connect() Decision {
 // back what was held at an earlier one.
 func (r *Run) Helo(name string, esmtp bool) Decision {
 	r.abort("helo")
+	r.tx.ForgetFindings(filters.Helo)
 	r.session.Helo, r.session.ESMTP = name, esmtp
 	if h := r.ofSession.held; h != nil && h.stage == filters.Helo {
 		r.forget(&r.ofSession)
@@ -105,6 +107,7 @@ func (r *Run) Mail(from *filters.Path, declared int64) Decision {
 	t.Begin(r.ctx)
 	t.Number++
 	t.From, t.Rcpts, t.Declared, t.Size, t.Header = from, t.Rcpts[:0], declared, 0, nil
+	t.QueueID = ""
 	r.ofTx = standing{final: r.ofSession.final, quarantine: r.ofSession.quarantine}
 	r.inTx, r.refused, r.began = true, false, r.chain.now()
 	d := ask(r, filters.Mail, r.chain.plan.mail, func(ctx context.Context, f filters.MailFilter) filters.Verdict {
@@ -210,6 +213,7 @@ func (r *Run) end() {
 	r.ofTx, r.inTx = standing{}, false
 	r.dropSinks()
 	r.tx.KeepEdits(0)
+	r.tx.ForgetFindings(filters.Mail)
 	r.tx.End()
 }
 

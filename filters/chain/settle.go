@@ -58,6 +58,7 @@ func (r *Run) settle(e *entry, stage filters.Stage, v filters.Verdict) (Decision
 		return Decision{}, false
 	}
 	ru := newRuling(e, stage, v)
+	r.note(e, stage, ru.reason, ru.decision.Action)
 	if e.Action == Ignore {
 		r.logIgnored(ru)
 		return Decision{}, false
@@ -83,12 +84,21 @@ func (r *Run) resolve(e *entry, stage filters.Stage, v filters.Verdict) filters.
 	settled := &filters.Finding{Reply: undecided, Reason: v.Finding.Reason}
 	switch e.OnError {
 	case ErrorContinue:
+		r.note(e, stage, v.Finding.Reason, filters.Continue)
 		return filters.Verdict{}
 	case ErrorReject:
 		settled.Reply = undecidedReject
 		return filters.Verdict{Action: filters.Reject, Finding: settled}
 	}
 	return filters.Verdict{Action: filters.TempFail, Finding: settled}
+}
+
+// note tells the filters that are asked later. What answers a verb belongs to
+// no message.
+func (r *Run) note(e *entry, stage filters.Stage, reason string, action filters.Action) {
+	if stage != filters.Command {
+		r.tx.Note(filters.Noted{Filter: e.Name, Stage: stage, Reason: reason, Action: action, Ignored: e.Action == Ignore})
+	}
 }
 
 func newRuling(e *entry, stage filters.Stage, v filters.Verdict) *ruling {

@@ -59,13 +59,31 @@ func (l *Log) Take() string {
 
 // Build makes a filter with options in YAML over the kind's defaults.
 func Build(env filters.Env, k filters.Kind, options string) (filters.Filter, error) {
-	conf := k.Conf()
-	if options != "" { // an empty document would clear the defaults
-		if err := yaml.UnmarshalWithOptions([]byte(options), conf, yaml.Strict()); err != nil {
-			return nil, err
-		}
+	conf, err := configure(k, options)
+	if err != nil {
+		return nil, err
 	}
 	return k.New(env, conf)
+}
+
+// Conf returns options in YAML over the kind's defaults, for an entry of a
+// chain.
+func Conf(t testing.TB, k filters.Kind, options string) any {
+	t.Helper()
+	conf, err := configure(k, options)
+	if err != nil {
+		t.Fatalf("%s: {%s}: %v", k.Name, options, err)
+	}
+	return conf
+}
+
+func configure(k filters.Kind, options string) (any, error) {
+	conf := k.Conf()
+	if options == "" { // an empty document would clear the defaults
+		return conf, nil
+	}
+	err := yaml.UnmarshalWithOptions([]byte(options), conf, yaml.Strict())
+	return conf, err
 }
 
 // New is Build for a filter that must come out, with the stage or interface F.

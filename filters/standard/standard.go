@@ -6,6 +6,7 @@ import (
 
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/access"
+	"github.com/mailweir/mailweir/filters/headers"
 	"github.com/mailweir/mailweir/filters/helo"
 	"github.com/mailweir/mailweir/filters/rcpt"
 	"github.com/mailweir/mailweir/filters/size"
@@ -20,6 +21,7 @@ var kinds = []filters.Kind{
 	helo.Kind,
 	size.Kind,
 	rcpt.Kind,
+	headers.Kind,
 }
 
 // Kinds returns every kind, in the order that is recommended for a chain.

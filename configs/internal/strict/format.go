@@ -11,7 +11,7 @@ import (
 // a text, or "".
 var formats = map[string]func(string) string{
 	"host":   host,
-	"listen": func(s string) string { return address(s, true) },
+	"socket": socket,
 	"dial":   func(s string) string { return address(s, false) },
 }
 
@@ -32,6 +32,25 @@ func host(s string) string {
 }
 
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+
+// maxPath is the longest path of a Unix socket in octets, less the NUL.
+const maxPath = 107
+
+// socket checks "unix:/path", "inet:host:port", "inet6:host:port" and
+// "host:port".
+func socket(s string) string {
+	family, rest, _ := strings.Cut(s, ":")
+	switch family {
+	case "unix":
+		if !strings.HasPrefix(rest, "/") || len(rest) > maxPath {
+			return "want an absolute path of at most 107 characters behind unix:, got " + quote(rest)
+		}
+		return ""
+	case "inet", "inet6":
+		return address(rest, true)
+	}
+	return address(s, true)
+}
 
 // address checks "host:port". Without a host it is all of the machine's own.
 func address(s string, own bool) string {

@@ -196,6 +196,15 @@ func (r *Report) Problem(key, msg, hint string) {
 	r.d.Problem(r.node(key), key+": "+msg, hint)
 }
 
+// Missing notes that a key is not there, as for a required one.
+func (r *Report) Missing(key, hint string) { r.d.Problem(r.at, key+" is missing", hint) }
+
+// Given reports whether the key has a value.
+func (r *Report) Given(key string) bool {
+	n, there := r.by[key]
+	return there && !r.d.nullAt(n)
+}
+
 // Item notes what is wrong with item i of the list at that key.
 func (r *Report) Item(key string, i int, msg, hint string) {
 	n := r.node(key)
