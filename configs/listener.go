@@ -38,22 +38,22 @@ type Upstream struct {
 
 // Timeouts is how long to wait for the client, and under upstream for the MTA.
 type Timeouts struct {
-	Command    time.Duration    `yaml:"command" min:"1s" doc:"the client's next command (section 4.5.3.2.7)"`
-	DataBlock  time.Duration    `yaml:"data_block" min:"1s" doc:"the client's next piece of message text (section 4.5.3.2.5)"`
-	ReplyWrite time.Duration    `yaml:"reply_write" min:"1s" doc:"the client to take our reply"`
+	Command    time.Duration    `yaml:"command" min:"10ms" doc:"the client's next command (section 4.5.3.2.7)"`
+	DataBlock  time.Duration    `yaml:"data_block" min:"10ms" doc:"the client's next piece of message text (section 4.5.3.2.5)"`
+	ReplyWrite time.Duration    `yaml:"reply_write" min:"10ms" doc:"the client to take our reply"`
 	Upstream   UpstreamTimeouts `yaml:"upstream" doc:"how long to wait for the upstream"`
 }
 
 // UpstreamTimeouts is how long to wait for the upstream.
 type UpstreamTimeouts struct {
-	Connect   time.Duration `yaml:"connect" min:"1s" doc:"the connection to be made"`
-	Greeting  time.Duration `yaml:"greeting" min:"1s" doc:"the greeting (section 4.5.3.2.1)"`
-	Mail      time.Duration `yaml:"mail" min:"1s" doc:"the reply to MAIL (section 4.5.3.2.2)"`
-	Rcpt      time.Duration `yaml:"rcpt" min:"1s" doc:"the reply to RCPT (section 4.5.3.2.3)"`
-	Data      time.Duration `yaml:"data" min:"1s" doc:"the reply to DATA (section 4.5.3.2.4)"`
-	Block     time.Duration `yaml:"block" min:"1s" doc:"the upstream to take a piece of message text (section 4.5.3.2.5)"`
-	EndOfData time.Duration `yaml:"end_of_data" min:"1s" doc:"the reply to the final dot (section 4.5.3.2.6)"`
-	Other     time.Duration `yaml:"other" min:"1s" doc:"the reply to any other command"`
+	Connect   time.Duration `yaml:"connect" min:"10ms" doc:"the connection to be made"`
+	Greeting  time.Duration `yaml:"greeting" min:"10ms" doc:"the greeting (section 4.5.3.2.1)"`
+	Mail      time.Duration `yaml:"mail" min:"10ms" doc:"the reply to MAIL (section 4.5.3.2.2)"`
+	Rcpt      time.Duration `yaml:"rcpt" min:"10ms" doc:"the reply to RCPT (section 4.5.3.2.3)"`
+	Data      time.Duration `yaml:"data" min:"10ms" doc:"the reply to DATA (section 4.5.3.2.4)"`
+	Block     time.Duration `yaml:"block" min:"10ms" doc:"the upstream to take a piece of message text (section 4.5.3.2.5)"`
+	EndOfData time.Duration `yaml:"end_of_data" min:"10ms" doc:"the reply to the final dot (section 4.5.3.2.6)"`
+	Other     time.Duration `yaml:"other" min:"10ms" doc:"the reply to any other command"`
 }
 
 // SetDefaults fills a listener with its defaults.
