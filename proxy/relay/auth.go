@@ -64,6 +64,7 @@ func (s *session) authLine() error {
 	if errors.As(err, &fault) {
 		line = []byte("*")
 	} else if err != nil {
+		s.closeUpstream() // it would take QUIT for a part of the exchange
 		return err
 	}
 	s.up.out = append(append(s.up.out, line...), '\r', '\n')

@@ -1,6 +1,9 @@
 package relay
 
-import "github.com/mailweir/mailweir/proxy/smtp"
+import (
+	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/proxy/smtp"
+)
 
 // bdat serves BDAT (RFC 3030): the octets of the chunk follow the command in
 // any case, so they are read even when they are not wanted.
@@ -93,7 +96,9 @@ func (s *session) passChunk(chunk smtp.Chunk) error {
 	left := chunk.Size
 	for first := true; first || left > 0; first = false {
 		if left > 0 && s.in.Buffered() == 0 {
-			if err := s.fill(); err != nil {
+			if err := s.fill(); err != nil && head != nil {
+				return err // the upstream has heard nothing of this chunk
+			} else if err != nil {
 				return s.lostClient(err)
 			}
 		}
@@ -165,7 +170,8 @@ func (s *session) sendChunk(head, piece []byte) error {
 	return nil
 }
 
-// chunkReply relays the reply to a chunk that is not the last.
+// chunkReply relays the reply to a chunk that is not the last. A refused one
+// ends the transaction (RFC 3030 section 2): what follows is not the message.
 func (s *session) chunkReply() error {
 	reply, err := s.up.reply(s.relay.Timeouts.Upstream.EndOfData)
 	if err != nil {
@@ -173,6 +179,9 @@ func (s *session) chunkReply() error {
 	}
 	if err := s.relayReply(ask{verb: smtp.BDAT}, reply); err != nil {
 		return err
+	}
+	if reply.Class() != 2 {
+		s.endTransaction(chain.Result{Reply: reply.Reply(), Upstream: reply.Reply().String()})
 	}
 	s.up.replies.Release()
 	return nil

@@ -53,6 +53,9 @@ func (s *session) rset(cmd smtp.Command) error {
 	}
 	local := s.tx.local
 	s.endTransaction(chain.Result{Reason: "reset"})
+	if err := s.forgetLeft(); err != nil {
+		return err
+	}
 	if s.up == nil || local {
 		s.say(okay)
 		return nil
@@ -68,6 +71,9 @@ func (s *session) quit(cmd smtp.Command) error {
 	}
 	s.endTransaction(chain.Result{Reason: "quit"})
 	s.goodbye = true
+	if err := s.forgetLeft(); err != nil {
+		return err
+	}
 	if s.up == nil {
 		s.say(goodbye)
 		return errEnd

@@ -137,7 +137,7 @@ func (s *session) nextPiece() (smtp.Piece, error) {
 
 // fill reads more content of the client.
 func (s *session) fill() error {
-	s.deadline = time.Now().Add(s.relay.Timeouts.DataBlock)
+	s.expect(s.relay.Timeouts.DataBlock)
 	return s.in.Fill()
 }
 
@@ -178,7 +178,7 @@ func (s *session) interrupted(err error) error {
 // lostClient ends a transaction whose client has gone, or has fallen silent,
 // inside of a message: the upstream must not take what it has for the whole.
 func (s *session) lostClient(err error) error {
-	if s.up != nil {
+	if s.streaming() {
 		s.closeUpstream()
 	}
 	return err
@@ -237,6 +237,7 @@ func (s *session) confirm() error {
 	}
 	text := reply.Reply()
 	s.sayWire(reply)
+	gone := s.flush() // at once: were it lost now, the client would send the message again
 	s.endTransaction(chain.Result{Reply: text, Upstream: text.String()})
 	if reply.Code == 421 {
 		s.closeUpstream()
@@ -246,7 +247,7 @@ func (s *session) confirm() error {
 		s.errors = 0
 	}
 	s.up.replies.Release()
-	return nil
+	return gone
 }
 
 // refuseMessage gives the reply to a message that the upstream did not get to

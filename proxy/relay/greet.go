@@ -134,13 +134,12 @@ var errLess = errors.New("it offers less than what the client was offered")
 func (s *session) needUpstream() error {
 	if s.up != nil {
 		err := s.up.ready()
-		if err == nil {
-			return nil
-		}
-		if s.tx.open || s.authed || len(s.asks) > 0 || !s.upstreamLeft(err) {
+		if err != nil && (s.tx.open || s.authed || len(s.asks) > 0) {
 			return s.lostUpstream("command", err)
 		}
-		s.closeUpstream()
+		if err := s.forgetLeft(); err != nil || s.up != nil {
+			return err
+		}
 	}
 	if s.authed {
 		return s.noTakeOver(errors.New("the client has authenticated to another connection"))
@@ -159,6 +158,23 @@ func (s *session) needUpstream() error {
 	return nil
 }
 
+// forgetLeft drops an upstream that has closed, where the client loses nothing
+// by that: no transaction is open.
+func (s *session) forgetLeft() error {
+	if s.up == nil || s.authed {
+		return nil
+	}
+	err := s.up.ready()
+	if err == nil {
+		return nil
+	}
+	if !s.upstreamLeft(err) {
+		return s.lostUpstream("command", err)
+	}
+	s.closeUpstream()
+	return nil
+}
+
 // upstreamLeft reports whether an idle upstream has only closed, with or
 // without a 421.
 func (s *session) upstreamLeft(err error) bool {
@@ -172,9 +188,6 @@ func (s *session) upstreamLeft(err error) bool {
 // noTakeOver ends a session whose upstream cannot be replaced.
 func (s *session) noTakeOver(err error) error {
 	s.log(slog.LevelWarn, "upstream failed", "upstream", s.relay.Upstream, "during", "reconnect", "error", err.Error())
-	if s.up != nil {
-		s.quitUpstream()
-	}
 	r := withID(named(upstreamLost, s.relay.Hostname), s.id())
 	s.endTransaction(chain.Result{Reply: r, Filter: "upstream", Reason: "upstream_lost"})
 	s.say(r)

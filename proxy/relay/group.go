@@ -107,7 +107,11 @@ func (s *session) relayReply(a ask, reply smtp.ServerReply) error {
 	s.sayWire(reply)
 	s.note(a, reply)
 	if reply.Code == 421 {
-		s.endTransaction(chain.Result{Reply: reply.Reply(), Upstream: reply.Reply().String()})
+		res := chain.Result{Reply: reply.Reply(), Upstream: reply.Reply().String()}
+		if a.verb == smtp.RCPT && s.tx.accepted == 0 {
+			res = chain.Result{Reason: "upstream_lost"} // that refusal has been logged
+		}
+		s.endTransaction(res)
 		s.closeUpstream()
 		return errEnd
 	}
@@ -133,6 +137,10 @@ func (s *session) note(a ask, reply smtp.ServerReply) {
 		}
 	case smtp.DATA:
 		s.tx.goAhead = reply.Code == 354
+		s.tx.refusal = filters.Reply{}
+		if reply.Class() >= 4 && s.tx.accepted > 0 {
+			s.tx.refusal = reply.Reply()
+		}
 	case smtp.RCPT:
 		s.tx.pending--
 		switch {
@@ -190,7 +198,10 @@ func (s *session) quitUpstream() {
 
 // endTransaction closes and logs the transaction, if there is one.
 func (s *session) endTransaction(res chain.Result) {
-	s.tx.open, s.tx.chunks = false, false
+	if r := s.tx.refusal; r.Code != 0 && res.Reply.Code == 0 {
+		res = chain.Result{Reply: r, Upstream: r.String()}
+	}
+	s.tx.open, s.tx.chunks, s.tx.refusal = false, false, filters.Reply{}
 	s.tx.content.close()
 	if s.run.Transaction() != nil {
 		s.run.Done(res)

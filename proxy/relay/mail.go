@@ -75,6 +75,10 @@ func (s *session) rcpt(cmd smtp.Command) error {
 		s.answer(s.outOfPlace(needMail))
 		return nil
 	}
+	if s.tx.local && s.tx.accepted >= maxLocalRcpts {
+		s.answer(tooManyRcpts)
+		return nil
+	}
 	s.tx.asked++
 	to := s.tx.path()
 	if err := smtp.ParseRcpt(cmd.Args, s.tx.smtputf8, to, &s.arena); err != nil {
@@ -105,6 +109,10 @@ func (s *session) rcpt(cmd smtp.Command) error {
 	s.tx.pending++
 	return s.ask(smtp.RCPT, to)
 }
+
+// maxLocalRcpts bounds the recipients where no upstream does: mail to be
+// discarded. RFC 5321 section 4.5.3.1.8 wants 100 at least.
+const maxLocalRcpts = 1000
 
 // leaveUpstream takes the transaction away from the upstream: it will be
 // discarded here.

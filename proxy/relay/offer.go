@@ -79,6 +79,9 @@ func (o *offer) add(r *Relay, line string) {
 	if r.FixLines && (name == "CHUNKING" || name == "BINARYMIME") {
 		return // a chunk's announced size cannot change on its way
 	}
+	if r.hold && name == "BINARYMIME" {
+		return // what was held goes on with DATA, where binary octets end messages
+	}
 	switch name {
 	case "SIZE":
 		line = sizeLine(args, r.announce.Size)

@@ -86,6 +86,7 @@ func (r *Relay) accept(conn net.Conn) {
 	r.mu.Lock()
 	if r.draining {
 		r.mu.Unlock()
+		s.stop()
 		r.Limiter.release(client.Addr())
 		s.stop()
 		r.turnAway(conn, client, "draining", shuttingDown)

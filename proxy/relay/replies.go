@@ -28,6 +28,7 @@ var (
 	needMail     = reply(503, 5, 5, 1, "Send MAIL first")
 	nestedMail   = reply(503, 5, 5, 1, "Transaction already begun")
 	needRcpt     = reply(503, 5, 5, 1, "Send RCPT first")
+	tooManyRcpts = reply(452, 4, 5, 3, "Too many recipients")
 	noRcpt       = reply(554, 5, 5, 1, "No valid recipients")
 	noArgs       = reply(501, 5, 5, 4, "No parameters allowed")
 	needName     = reply(501, 5, 5, 4, "Say your name: HELO or EHLO domain")

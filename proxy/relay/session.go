@@ -42,7 +42,8 @@ type session struct {
 	errors int // since the last message was delivered
 	arena  smtp.Arena
 
-	deadline time.Time // for the client's next octets
+	patience time.Duration // with the client, for what it owes next
+	deadline time.Time     // of that, counted from when it had its answers
 
 	mu       sync.Mutex // guards what drain and cut look at
 	waiting  bool       // for a command, outside of a transaction
@@ -69,6 +70,7 @@ type transaction struct {
 	chunk   smtp.ChunkText
 	fault   smtp.Fault        // the first in the message
 	early   *smtp.ServerReply // with which the upstream cut it short
+	refusal filters.Reply     // the upstream's, of DATA, with which the transaction may go on
 }
 
 // How a session ends. The client has been told, or cannot be.
@@ -123,11 +125,16 @@ func (s *session) serve() {
 // next reads and serves one command.
 func (s *session) next() error {
 	s.in.Release()
-	s.deadline = time.Now().Add(s.relay.Timeouts.Command)
+	if len(s.out) > maxQueued {
+		if err := s.flush(); err != nil {
+			return err
+		}
+	}
+	s.expect(s.relay.Timeouts.Command)
 	line, err := s.in.ReadLine(max(s.relay.CommandLine, maxAuthLine))
-	var fault smtp.Fault
+	fault, bad := errors.AsType[smtp.Fault](err)
 	switch {
-	case errors.As(err, &fault):
+	case bad:
 		if err := s.badLine(fault); err != nil {
 			return err
 		}
@@ -147,6 +154,9 @@ func (s *session) next() error {
 	}
 	return nil
 }
+
+// maxQueued bounds what is kept for a client that sends on without listening.
+const maxQueued = 16 << 10
 
 // maxAuthLine is the longest line of an AUTH exchange (RFC 4954 section 4).
 const maxAuthLine = 12288
@@ -173,8 +183,11 @@ func (c source) Read(p []byte) (int, error) {
 	if err := s.settle(); err != nil {
 		return 0, err
 	}
-	if err := s.flush(); err != nil {
-		return 0, err
+	if len(s.out) > 0 {
+		if err := s.flush(); err != nil {
+			return 0, err
+		}
+		s.expect(s.patience) // the time that the upstream took is not the client's
 	}
 	if err := s.beginWait(); err != nil {
 		return 0, err
@@ -185,6 +198,11 @@ func (c source) Read(p []byte) (int, error) {
 		err = errDraining
 	}
 	return n, err
+}
+
+// expect gives the client that long for what it sends next.
+func (s *session) expect(patience time.Duration) {
+	s.patience, s.deadline = patience, time.Now().Add(patience)
 }
 
 // beginWait sets the deadline of a read, unless the service is ending and this
@@ -291,7 +309,7 @@ func (s *session) answer(r filters.Reply) {
 
 // refuseSession says why the session ends now, and logs it.
 func (s *session) refuseSession(filter, reason string, r filters.Reply) {
-	r = withID(named(r, s.relay.Hostname), s.info.ID)
+	r = withID(named(r, s.relay.Hostname), s.id())
 	s.say(r)
 	s.log(slog.LevelInfo, "refused", "stage", filters.Command.String(), "filter", filter, "reason", reason,
 		"action", filters.Hangup.String(), "reply", r.String())

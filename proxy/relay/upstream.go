@@ -148,8 +148,6 @@ func (u *upstream) writeBoth(a, b []byte, patience time.Duration) error {
 
 // reply waits for one reply.
 func (u *upstream) reply(patience time.Duration) (smtp.ServerReply, error) {
-	if u.replies.Buffered() == 0 {
-		u.conn.SetReadDeadline(time.Now().Add(patience))
-	}
+	u.conn.SetReadDeadline(time.Now().Add(patience))
 	return u.replies.ReadReply()
 }
