@@ -1,11 +1,13 @@
 package proxy
 
 import (
+	"io/fs"
 	"log/slog"
 	"strings"
 
 	"github.com/mailweir/mailweir/configs"
 	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/proxy/milter"
 	"github.com/mailweir/mailweir/proxy/relay"
 )
 
@@ -33,6 +35,24 @@ func relayOptions(l configs.Listener, c *chain.Chain, limiter *relay.Limiter, lo
 			Upstream:  relay.UpstreamTimeouts(t.Upstream),
 		},
 	}
+}
+
+// milterOptions turns a listener of the configuration into a milter's settings.
+func milterOptions(l configs.Listener, c *chain.Chain, log *slog.Logger) milter.Options {
+	return milter.Options{
+		Name:           l.Name,
+		Hostname:       l.Hostname,
+		Chain:          c,
+		Log:            log,
+		MaxConnections: l.Milter.MaxConnections,
+		MaxPacket:      int(l.Milter.MaxPacket),
+		Timeouts:       milter.Timeouts(l.Milter.Timeouts),
+	}
+}
+
+// milterSocket is where a milter listens.
+func milterSocket(l configs.Listener) milter.Socket {
+	return milter.Socket{Address: l.Address, Mode: fs.FileMode(l.SocketMode), Group: l.SocketGroup}
 }
 
 func upper(words []string) []string {

@@ -14,6 +14,7 @@ import (
 	"github.com/mailweir/mailweir/configs"
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/proxy/milter"
 	"github.com/mailweir/mailweir/proxy/relay"
 )
 
@@ -27,8 +28,14 @@ type Server struct {
 // door is one listener.
 type door struct {
 	config configs.Listener
-	relay  *relay.Relay
+	front  frontEnd
 	socket net.Listener // nil before Listen
+}
+
+// frontEnd is a relay or a milter.
+type frontEnd interface {
+	Serve(net.Listener) error
+	Shutdown(context.Context) error
 }
 
 // New makes the chain and the front ends, without opening sockets. Its error
@@ -42,18 +49,51 @@ func New(cfg *configs.Config, log *slog.Logger) (*Server, error) {
 	limiter := relay.NewLimiter(cfg.Sessions.Max, cfg.Sessions.MaxPerClient)
 	var errs []error
 	for _, l := range cfg.Listeners {
-		r, err := relay.New(relayOptions(l, built.For(l.Name), limiter, log))
+		front, err := newFrontEnd(l, built.For(l.Name), limiter, log)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		s.doors = append(s.doors, &door{config: l, relay: r})
+		s.doors = append(s.doors, &door{config: l, front: front})
 	}
 	if err := errors.Join(errs...); err != nil {
 		built.Close()
 		return nil, cfg.Explain(err)
 	}
 	return s, nil
+}
+
+// newFrontEnd makes what the listener's mode says. It logs which entries of the
+// chain see but a part there of what they ask for.
+func newFrontEnd(l configs.Listener, c *chain.Chain, limiter *relay.Limiter, log *slog.Logger) (frontEnd, error) {
+	if l.Mode != configs.MTA {
+		return relay.New(relayOptions(l, c, limiter, log))
+	}
+	m, err := milter.New(milterOptions(l, c, log))
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range misfits(c, milter.Sees) {
+		log.Warn("a filter does not see all it asks for", "at", entry.Pos, "filter", entry.Kind.Name,
+			"listener", l.Name, "reason", milter.Unseen)
+	}
+	return m, nil
+}
+
+// misfits returns the entries that ask for more than o.
+func misfits(c *chain.Chain, o filters.Offers) []chain.Spec {
+	var list []chain.Spec
+	joined, _ := c.Fits(o).(interface{ Unwrap() []error })
+	if joined == nil {
+		return nil
+	}
+	for _, err := range joined.Unwrap() {
+		var entry *chain.SpecError
+		if errors.As(err, &entry) {
+			list = append(list, entry.Spec)
+		}
+	}
+	return list
 }
 
 // Check tells whether New would succeed, and leaves nothing behind.
@@ -67,18 +107,29 @@ func Check(cfg *configs.Config, log *slog.Logger) error {
 
 // Listen opens all sockets, or none.
 func (s *Server) Listen() error {
-	config := net.ListenConfig{KeepAlive: -1} // time-outs find dead clients sooner
 	for _, d := range s.doors {
-		socket, err := config.Listen(context.Background(), "tcp", d.config.Address)
+		socket, err := listen(d.config)
 		if err != nil {
 			s.closeSockets()
 			return fmt.Errorf("listener %s: %w", d.config.Name, err)
 		}
 		d.socket = socket
-		s.log.Info("listening", "listener", d.config.Name, "address", socket.Addr().String(),
-			"upstream", d.config.Upstream.Address)
+		attrs := []any{"listener", d.config.Name, "mode", string(d.config.Mode), "address", socket.Addr().String()}
+		if d.config.Mode == configs.Relay {
+			attrs = append(attrs, "upstream", d.config.Upstream.Address)
+		}
+		s.log.Info("listening", attrs...)
 	}
 	return nil
+}
+
+// listen opens the listener's socket.
+func listen(l configs.Listener) (net.Listener, error) {
+	if l.Mode == configs.MTA {
+		return milterSocket(l).Listen()
+	}
+	config := net.ListenConfig{KeepAlive: -1} // time-outs find dead clients sooner
+	return config.Listen(context.Background(), "tcp", l.Address)
 }
 
 func (s *Server) closeSockets() {
@@ -102,13 +153,13 @@ func (s *Server) Addr(listener string) net.Addr {
 
 // Serve accepts clients on all listeners until Shutdown. Call it after Listen.
 func (s *Server) Serve() error {
-	return s.each(func(d *door) error { return d.relay.Serve(d.socket) })
+	return s.each(func(d *door) error { return d.front.Serve(d.socket) })
 }
 
 // Shutdown stops accepting, lets transactions end until ctx does, and closes
 // the chain. It returns ctx's error if sessions had to be cut off.
 func (s *Server) Shutdown(ctx context.Context) error {
-	err := s.each(func(d *door) error { return d.relay.Shutdown(ctx) })
+	err := s.each(func(d *door) error { return d.front.Shutdown(ctx) })
 	return errors.Join(err, s.chain.Close())
 }
 

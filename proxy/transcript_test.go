@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,10 +25,10 @@ import (
 // sections are:
 //
 //	config.yaml  what differs from listenerDefaults: keys of the process (chain,
-//	             delay_reject ...) and of the listener side by side. The
-//	             comment "# doors: relay" says that another front end cannot
-//	             play it; "# segments: whole" that the client's octets may
-//	             not be cut.
+//	             delay_reject ...) and of the listener side by side. Comments
+//	             tell more: "# doors: relay", or milter, that no other front
+//	             end can play it, and why; "# segments: whole" that the
+//	             client's octets may not be cut.
 //	upstream     what is said on one connection to the upstream: S is the
 //	             upstream, C its client, mailweir. The first such section is
 //	             the first connection, and so on; there must be no others.
@@ -35,53 +36,80 @@ import (
 //	             S is mailweir. Several take place one after the other.
 //	log          all that is logged, a record a line, as its message and those
 //	             of its fields that matter.
+//	held         why the MTA is to hold messages in quarantine, a message a line.
 //	secrets      words that must not be in the log, one a line.
 //
+// It is played through the relay, and through the milter with an MTA in front:
+// S of the dialogue is then the MTA, and the upstream is what it says and does
+// in its own name. Of that only what it replies to the commands that come to
+// pass and the messages that it must get count. A line that begins with the
+// word relay or milter is there for that door only.
+//
 // Each side plays its part, and what the other side says must be what is
-// written, octet by octet. See script for the language of upstream and
-// dialogue. In all replies and records {name} stands for a word, the same one
-// each time.
+// written, octet by octet. See scene for the language of upstream and
+// dialogue. {name} stands for a word, the same one each time.
 type transcript struct {
-	doors     string // "" for all
+	door      string // the one to play it through
+	doors     string // that can, "" for all
 	whole     bool
 	config    string
-	upstream  []script
-	dialogues []script
+	upstream  []scene
+	dialogues []scene
 	log       []record
+	held      []string
 	secrets   []string
 }
 
-// Each transcript is played twice: lines that the client sends without waiting
-// in one segment, and in segments of one octet.
+// The front ends, by the names of their modes.
+const (
+	relayDoor  = "relay"
+	milterDoor = "milter"
+)
+
+// Each transcript is played through the relay twice: lines that the client sends
+// without waiting in one segment, and in segments of one octet. The milter does
+// not see those.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no transcripts: %v", err)
 	}
 	leaks := goleak.IgnoreCurrent()
-	t.Run("relay", func(t *testing.T) {
-		for _, file := range files {
-			name := strings.TrimSuffix(filepath.Base(file), ".txtar")
-			tr := readTranscript(t, file)
-			if tr.doors != "" && tr.doors != "relay" {
-				continue
+	for _, door := range []string{relayDoor, milterDoor} {
+		t.Run(door, func(t *testing.T) {
+			for _, file := range files {
+				if tr := readTranscript(t, file, door); tr.doors == "" || tr.doors == door {
+					tr.run(t, strings.TrimSuffix(filepath.Base(file), ".txtar"))
+				}
 			}
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				tr.relay(t, false)
-			})
-			if !tr.whole {
-				t.Run(name+"/octets", func(t *testing.T) {
-					t.Parallel()
-					tr.relay(t, true)
-				})
-			}
-		}
-	})
+		})
+	}
 	goleak.VerifyNone(t, leaks)
 }
 
-func readTranscript(t *testing.T, file string) *transcript {
+// run plays the transcript in all ways its door has.
+func (tr *transcript) run(t *testing.T, name string) {
+	if tr.door == milterDoor {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tr.playMilter(t)
+		})
+		return
+	}
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		tr.playRelay(t, false)
+	})
+	if !tr.whole {
+		t.Run(name+"/octets", func(t *testing.T) {
+			t.Parallel()
+			tr.playRelay(t, true)
+		})
+	}
+}
+
+// readTranscript reads what that door plays of a transcript.
+func readTranscript(t *testing.T, file, door string) *transcript {
 	t.Helper()
 	archive, err := txtar.ParseFile(file)
 	if err != nil {
@@ -90,18 +118,20 @@ func readTranscript(t *testing.T, file string) *transcript {
 	if len(bytes.TrimSpace(archive.Comment)) == 0 {
 		t.Errorf("%s: the comment is missing", file)
 	}
-	tr := new(transcript)
+	tr := &transcript{door: door}
 	for _, f := range archive.Files {
-		switch text := string(f.Data); f.Name {
+		switch text := linesFor(door, string(f.Data)); f.Name {
 		case "config.yaml":
 			tr.config = text
 			tr.note(text)
 		case "upstream":
-			tr.upstream = append(tr.upstream, parseScript(t, file, "up.example", text))
+			tr.upstream = append(tr.upstream, parseScene(t, file, "up.example", text))
 		case "dialogue":
-			tr.dialogues = append(tr.dialogues, parseScript(t, file, "mx.example", text))
+			tr.dialogues = append(tr.dialogues, parseScene(t, file, "mx.example", text))
 		case "log":
 			tr.log = parseRecords(t, file, text)
+		case "held":
+			tr.held = strings.Split(strings.TrimSpace(text), "\n")
 		case "secrets":
 			tr.secrets = strings.Fields(text)
 		default:
@@ -111,13 +141,29 @@ func readTranscript(t *testing.T, file string) *transcript {
 	return tr
 }
 
+// linesFor empties the lines that are there for the other door.
+func linesFor(door, text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		word, rest, _ := strings.Cut(line, " ")
+		switch {
+		case word == door:
+			line = rest
+		case word == relayDoor || word == milterDoor:
+			line = "\n"
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
 // note takes note of what the comments of config.yaml say.
 func (tr *transcript) note(config string) {
 	for line := range strings.Lines(config) {
 		switch words := strings.Fields(strings.TrimPrefix(line, "#")); {
 		case !strings.HasPrefix(line, "#") || len(words) < 2:
 		case words[0] == "doors:":
-			tr.doors = words[1]
+			tr.doors = strings.TrimSuffix(words[1], ",")
 		case words[0] == "segments:":
 			tr.whole = words[1] == "whole"
 		}
@@ -137,22 +183,37 @@ timeouts:
   upstream: {connect: 15s, greeting: 15s, mail: 15s, rcpt: 15s, data: 15s, block: 15s, end_of_data: 15s, other: 15s}
 `
 
+// milterDefaults is the same for the milter.
+const milterDefaults = `
+name: mx
+mode: milter
+address: inet:127.0.0.1:0
+hostname: mx.example
+milter: {timeouts: {drain: 0s}}
+`
+
 // processKeys are the keys that are not the listener's.
 var processKeys = []string{"drain_timeout", "sessions", "delay_reject", "chain"}
 
 // settings returns the whole configuration.
 func (tr *transcript) settings(t *testing.T, upstream string) *configs.Config {
 	t.Helper()
+	defaults := listenerDefaults
+	if tr.door == milterDoor {
+		defaults = milterDefaults
+	}
 	var listener, own map[string]any
 	for _, err := range []error{
-		yaml.Unmarshal([]byte(listenerDefaults), &listener),
+		yaml.Unmarshal([]byte(defaults), &listener),
 		yaml.Unmarshal([]byte(tr.config), &own),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	listener["upstream"] = map[string]any{"address": upstream}
+	if tr.door == relayDoor {
+		listener["upstream"] = map[string]any{"address": upstream}
+	}
 	whole := map[string]any{}
 	for _, key := range processKeys {
 		if value, ok := own[key]; ok {
@@ -166,7 +227,7 @@ func (tr *transcript) settings(t *testing.T, upstream string) *configs.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := configs.Parse(standard.Kinds(), "config.yaml", data)
+	cfg, err := configs.Parse(slices.Concat(standard.Kinds(), scriptKinds), "config.yaml", data)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, data)
 	}
@@ -186,12 +247,66 @@ func merge(under, over map[string]any) {
 	}
 }
 
-// relay plays the transcript through the relay.
-func (tr *transcript) relay(t *testing.T, octets bool) {
-	stage := &stage{marks: newMarks(), words: words{}, octets: octets}
+// playRelay plays the transcript through the relay.
+func (tr *transcript) playRelay(t *testing.T, octets bool) {
+	stage := &stage{marks: newMarks(), words: newWords(), octets: octets}
 	upstream := newScriptedUpstream(t, stage, tr.upstream)
+	tr.serve(t, stage, upstream.addr, func(mailweir net.Addr) {
+		tr.talk(t, stage, mailweir)
+	}, func() { upstream.end(t) })
+}
+
+// playMilter plays the transcript through the milter, with an MTA in front.
+func (tr *transcript) playMilter(t *testing.T) {
+	stage := &stage{marks: newMarks(), words: newWords()}
+	tr.serve(t, stage, "", func(mailweir net.Addr) {
+		door, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		mta := newMTA(mailweir, newAnswers(stage.words, tr.upstream), tr.dialogues)
+		var serving sync.WaitGroup
+		serving.Go(func() { mta.serve(door) })
+		tr.talk(t, stage, door.Addr())
+		door.Close()
+		serving.Wait()
+		for _, err := range mta.errs {
+			t.Errorf("MTA: %s", err)
+		}
+		for _, m := range mta.upstream.missing() {
+			t.Errorf("this message was not delivered:\n%s", m)
+		}
+		tr.checkHeld(t, stage.words, mta.held)
+	}, func() {})
+}
+
+// checkHeld compares what the MTA holds with what it should.
+func (tr *transcript) checkHeld(t *testing.T, words *words, held []string) {
+	if len(held) != len(tr.held) {
+		t.Errorf("held in quarantine: %q, want %q", held, tr.held)
+		return
+	}
+	for i, want := range tr.held {
+		if !words.match(want, held[i]) {
+			t.Errorf("held in quarantine: %q, want %q", held[i], want)
+		}
+	}
+}
+
+// talk lets the clients talk, one after the other.
+func (tr *transcript) talk(t *testing.T, stage *stage, addr net.Addr) {
+	for _, d := range tr.dialogues {
+		if err := d.client(stage, addr.String()); err != nil {
+			t.Errorf("dialogue: %v", err)
+			break
+		}
+	}
+}
+
+// serve runs mailweir while play lasts, and looks at its log when all is over.
+func (tr *transcript) serve(t *testing.T, stage *stage, upstream string, play func(net.Addr), end func()) {
 	var log syncBuffer
-	server, err := proxy.New(tr.settings(t, upstream.addr), slog.New(slog.NewJSONHandler(&log, nil)))
+	server, err := proxy.New(tr.settings(t, upstream), slog.New(slog.NewJSONHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,27 +320,21 @@ func (tr *transcript) relay(t *testing.T, octets bool) {
 		}
 	})
 	stopped := make(chan error, 1)
-	stop := sync.OnceFunc(func() {
+	stage.shutdown = sync.OnceFunc(func() {
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			stopped <- server.Shutdown(ctx)
 		}()
 	})
-	stage.shutdown = stop
-	for _, d := range tr.dialogues {
-		if err := d.client(stage, server.Addr("mx").String()); err != nil {
-			t.Errorf("dialogue: %v", err)
-			break
-		}
-	}
-	stop()
+	play(server.Addr("mx"))
+	stage.shutdown()
 	if err := <-stopped; err != nil {
 		t.Errorf("shutdown: %v", err)
 	}
 	serving.Wait()
-	upstream.end(t)
-	checkRecords(t, stage.words, tr.log, log.String())
+	end()
+	checkRecords(t, tr.door, stage.words, tr.log, log.String())
 	for _, secret := range tr.secrets {
 		if strings.Contains(log.String(), secret) {
 			t.Errorf("the log tells the secret %q", secret)
@@ -265,35 +374,34 @@ type scriptedUpstream struct {
 
 	mu     sync.Mutex
 	wanted int
-	ended  bool
 	errs   []string
 }
 
 // nobody is an address where nobody listens.
 const nobody = "127.0.0.1:1"
 
-func newScriptedUpstream(t *testing.T, stage *stage, scripts []script) *scriptedUpstream {
+func newScriptedUpstream(t *testing.T, stage *stage, scenes []scene) *scriptedUpstream {
 	t.Helper()
-	if len(scripts) == 1 && scripts[0].refused {
+	if len(scenes) == 1 && scenes[0].refused {
 		return &scriptedUpstream{addr: nobody}
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := &scriptedUpstream{addr: listener.Addr().String(), listener: listener, wanted: len(scripts)}
-	u.playing.Go(func() { u.accept(stage, scripts) })
+	u := &scriptedUpstream{addr: listener.Addr().String(), listener: listener, wanted: len(scenes)}
+	u.playing.Go(func() { u.accept(stage, scenes) })
 	return u
 }
 
-// accept plays the scripts, one for each connection.
-func (u *scriptedUpstream) accept(stage *stage, scripts []script) {
+// accept plays the scenes, one for each connection.
+func (u *scriptedUpstream) accept(stage *stage, scenes []scene) {
 	for i := 0; ; i++ {
 		conn, err := u.listener.Accept()
 		if err != nil {
 			return
 		}
-		if i >= len(scripts) {
+		if i >= len(scenes) {
 			conn.Close()
 			u.fail("one connection too many")
 			continue
@@ -302,7 +410,7 @@ func (u *scriptedUpstream) accept(stage *stage, scripts []script) {
 		u.wanted--
 		u.mu.Unlock()
 		u.playing.Go(func() {
-			if err := scripts[i].server(stage, conn.(*net.TCPConn)); err != nil {
+			if err := scenes[i].server(stage, conn.(*net.TCPConn)); err != nil {
 				u.fail(err.Error())
 			}
 		})

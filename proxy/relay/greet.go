@@ -57,10 +57,10 @@ func (s *session) heloHere(esmtp bool) error {
 	if s.up != nil {
 		s.quitUpstream()
 	}
-	s.greeted, s.offer = true, offer{}
+	s.greeted, s.offer = true, &nothing
 	if esmtp {
 		s.info.HadEHLO = true
-		s.offer = ownOffer
+		s.offer = &ownOffer
 	}
 	s.out = s.offer.append(s.out, s.relay.Hostname)
 	return nil
@@ -98,9 +98,9 @@ func (s *session) heloUpstream() (smtp.ServerReply, error) {
 	if err != nil {
 		return reply, s.lostUpstream("EHLO", err)
 	}
-	s.up.offer = offer{}
+	s.up.offer = &nothing
 	if s.hello[0] == 'E' && reply.Class() == 2 {
-		s.up.offer = s.relay.newOffer(reply.Wire)
+		s.up.offer = s.relay.offerOf(reply.Wire)
 	}
 	return reply, nil
 }
@@ -152,7 +152,7 @@ func (s *session) needUpstream() error {
 	if reply.Class() != 2 {
 		return s.noTakeOver(fmt.Errorf("reply to HELO or EHLO: %s", reply.Reply()))
 	}
-	if !s.up.offer.covers(&s.offer) {
+	if !s.up.offer.covers(s.offer) {
 		return s.noTakeOver(errLess)
 	}
 	return nil

@@ -50,6 +50,27 @@ type offer struct {
 	params []string // parameters that may be used
 }
 
+// nothing is the offer of HELO.
+var nothing offer
+
+// knownOffer is an offer with the reply that it was made of.
+type knownOffer struct {
+	lines string
+	offer *offer
+}
+
+// offerOf returns the offer for an upstream's reply to EHLO. An upstream says
+// mostly the same, so sessions share the last one.
+func (r *Relay) offerOf(reply []byte) *offer {
+	_, lines, _ := bytes.Cut(reply, []byte("\r\n"))
+	if known := r.lastOffer.Load(); known != nil && known.lines == string(lines) {
+		return known.offer
+	}
+	o := r.newOffer(reply)
+	r.lastOffer.Store(&knownOffer{string(lines), &o})
+	return &o
+}
+
 // newOffer reads the lines of an upstream's reply to EHLO.
 func (r *Relay) newOffer(reply []byte) offer {
 	var o offer

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mailweir/mailweir/filters"
@@ -20,9 +21,11 @@ type Relay struct {
 	wants    filters.Stages
 	hold     bool          // messages are held until the verdict
 	slots    chan struct{} // one for each upstream connection
-	connect  func(ctx context.Context, network, address string) (net.Conn, error)
-	ctx      context.Context
-	cancel   context.CancelFunc
+
+	lastOffer atomic.Pointer[knownOffer]
+	connect   func(ctx context.Context, network, address string) (net.Conn, error)
+	ctx       context.Context
+	cancel    context.CancelFunc
 
 	mu       sync.Mutex
 	listener net.Listener

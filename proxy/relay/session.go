@@ -35,7 +35,7 @@ type session struct {
 	greeted bool      // a HELO or EHLO was answered with 250
 	authed  bool      // AUTH succeeded: no other upstream can take over
 	goodbye bool      // the client said QUIT: it sends no more
-	offer   offer     // what the client was offered
+	offer   *offer    // what the client was offered
 
 	asks   []ask // commands whose replies are outstanding
 	tx     transaction
@@ -81,7 +81,7 @@ var (
 )
 
 func newSession(r *Relay, conn net.Conn, client netip.AddrPort) *session {
-	s := &session{relay: r, conn: conn}
+	s := &session{relay: r, conn: conn, offer: &nothing}
 	s.info = filters.Session{
 		ID:       newID(),
 		Listener: r.Name,
@@ -357,6 +357,9 @@ const (
 func (s *session) linger() {
 	if s.flush() != nil || s.goodbye && s.in.Buffered() == 0 {
 		return
+	}
+	if s.up != nil {
+		s.quitUpstream() // others may wait for its place
 	}
 	half, ok := s.conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {

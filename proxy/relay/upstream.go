@@ -19,8 +19,8 @@ type upstream struct {
 	replies *smtp.ReplyReader
 	out     []byte // commands not sent yet
 	vec     [2][]byte
-	offer   offer // of its last reply to EHLO
-	checked bool  // found ready, and nothing was sent since
+	offer   *offer // of its last reply to EHLO
+	checked bool   // found ready, and nothing was sent since
 }
 
 // What can be wrong with an upstream.
@@ -45,7 +45,7 @@ func (r *Relay) dial(ctx context.Context) (*upstream, error) {
 		<-r.slots
 		return nil, err
 	}
-	u := &upstream{relay: r, conn: conn, peek: newPeeker(conn), replies: smtp.NewReplyReader(conn)}
+	u := &upstream{relay: r, conn: conn, peek: newPeeker(conn), replies: smtp.NewReplyReader(conn), offer: &nothing}
 	u.unhook = context.AfterFunc(ctx, func() { conn.Close() })
 	return u, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -76,28 +77,37 @@ func (f *field) close() {
 type result struct {
 	took time.Duration
 	cpu  time.Duration // of the peer; 0 where there is none
+	own  time.Duration // of cpu, what the milter took
 }
 
-// measure runs the workload through all peers, round by round, and returns
-// the results by peer. The first round only warms up.
-func (f *field) measure(ctx context.Context, w workload, rounds int) (map[string][]result, error) {
+// A subject is what takes a workload's messages.
+type subject interface {
+	title() string
+	measure(ctx context.Context, source string, w workload) (result, error)
+}
+
+// measure runs the workload through all subjects, round by round, and returns
+// the results by title. The first round only warms up.
+func measure[S subject](ctx context.Context, source string, w workload, rounds int, subjects []S) (map[string][]result, error) {
 	results := map[string][]result{}
 	for round := range rounds + 1 {
-		for i := range f.runners {
-			r := f.runners[(i+round)%len(f.runners)]
-			res, err := r.measure(ctx, f.source, w)
+		for i := range subjects {
+			s := subjects[(i+round)%len(subjects)]
+			res, err := s.measure(ctx, source, w)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", r.name, err)
+				return nil, fmt.Errorf("%s: %w", s.title(), err)
 			}
 			if round > 0 {
-				results[r.name] = append(results[r.name], res)
+				results[s.title()] = append(results[s.title()], res)
 			}
 		}
-		f.sent += w.messages
 		fmt.Fprintf(os.Stderr, "%s: round %d of %d\n", w.name, round, rounds)
 	}
 	return results, nil
 }
+
+// settling lets a program close its connections: that is work too.
+const settling = 100 * time.Millisecond
 
 func (r *runner) measure(ctx context.Context, source string, w workload) (result, error) {
 	before, err := r.cpu()
@@ -108,24 +118,26 @@ func (r *runner) measure(ctx context.Context, source string, w workload) (result
 	if err != nil {
 		return result{}, err
 	}
-	time.Sleep(100 * time.Millisecond) // let it close its connections: that is work too
+	time.Sleep(settling)
 	after, err := r.cpu()
 	return result{took: took, cpu: after - before}, err
 }
 
 // checkLog holds mailweir to its work: a line of the log for each message.
-func (f *field) checkLog() error {
-	for _, r := range f.runners {
-		if r.name != "mailweir" {
-			continue
-		}
-		log, err := os.ReadFile(r.log)
-		if err != nil {
-			return err
-		}
-		if n := bytes.Count(log, []byte(`"msg":"accepted"`)); n != f.sent {
-			return fmt.Errorf("mailweir logged %d of %d messages", n, f.sent)
-		}
+func (r *runner) checkLog(messages int) error {
+	log, err := os.ReadFile(r.log)
+	if err != nil {
+		return err
+	}
+	if n := bytes.Count(log, []byte(`"msg":"accepted"`)); n != messages {
+		return fmt.Errorf("mailweir logged %d of %d messages", n, messages)
 	}
 	return nil
 }
+
+// ours returns mailweir, which every field has.
+func (f *field) ours() *runner { return f.runners[slices.IndexFunc(f.runners, (*runner).isOurs)] }
+
+func (r *runner) isOurs() bool { return r.name == ourName }
+
+func (r *runner) title() string { return r.name }

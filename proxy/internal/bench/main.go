@@ -3,9 +3,10 @@
 //
 // The same messages go from smtp-source to smtp-sink, both of Postfix, on
 // loopback: through each of the peers in turn, round by round, so that a
-// machine that is slower for a while is so for all of them. There is no
-// absolute limit that a run must keep: figures of different machines do not
-// compare.
+// machine that is slower for a while is so for all of them. The same is done
+// to Postfixes that ask no milter, one that does nothing, and mailweir. There
+// is no absolute limit that a run must keep: figures of different machines do
+// not compare.
 package main
 
 import (
@@ -18,6 +19,13 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 4 && os.Args[1] == doNothing {
+		if err := serveNothing(os.Args[2], os.Args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	output := flag.String("o", "", "`file` to write the figures into, between its markers")
 	rounds := flag.Int("rounds", 5, "rounds to measure, after one to warm up")
 	scale := flag.Float64("scale", 1, "factor for the number of messages")
@@ -46,13 +54,19 @@ func run(ctx context.Context, output string, rounds int, scale float64) error {
 	report := machine(ctx, field)
 	for _, w := range workloads {
 		w = w.scaled(scale)
-		results, err := field.measure(ctx, w, rounds)
+		results, err := measure(ctx, field.source, w, rounds, field.runners)
 		if err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
+		field.sent += w.messages * (rounds + 1)
 		report += table(w, results, rounds)
 	}
-	if err := field.checkLog(); err != nil {
+	latency, err := field.measureLatency(ctx, scale)
+	if err != nil {
+		return fmt.Errorf("latency: %w", err)
+	}
+	report += latency
+	if err := field.ours().checkLog(field.sent); err != nil {
 		return err
 	}
 	idle, err := field.measureIdle(ctx)
@@ -60,6 +74,11 @@ func run(ctx context.Context, output string, rounds int, scale float64) error {
 		return fmt.Errorf("idle sessions: %w", err)
 	}
 	report += idle
+	milters, err := field.measureMilters(ctx, rounds, scale)
+	if err != nil {
+		return fmt.Errorf("milters: %w", err)
+	}
+	report += milters
 	if output == "" {
 		return nil
 	}

@@ -25,8 +25,10 @@ type peer struct {
 var peers = []peer{
 	{name: "direct"},
 	{name: "haproxy", program: installed("haproxy"), configure: haproxy, version: []string{"-v"}},
-	{name: "mailweir", program: build, configure: mailweir},
+	{name: ourName, program: build, configure: mailweir},
 }
+
+const ourName = "mailweir"
 
 // baseline is the peer that the others are compared with.
 const baseline = "haproxy"
@@ -77,6 +79,15 @@ func haproxy(file, addr, upstream string) ([]string, error) {
 	return []string{"-db", "-f", file}, os.WriteFile(file, []byte(text), 0o644)
 }
 
+// defaultChain is the chain that is measured, as relay and as milter.
+const defaultChain = `chain:
+  - access: {deny: [192.0.2.0/24]}
+  - helo: {}
+  - verbs: {}
+  - size: {max: 50MiB}
+  - rcpt: {max: 1000}
+`
+
 // mailweirConfig has the default of everything but the numbers of sessions.
 const mailweirConfig = `hostname: relay.test.example
 log: {level: info, format: json}
@@ -85,13 +96,7 @@ listeners:
   - name: mx
     address: %q
     upstream: {address: %q, max_connections: 4000}
-chain:
-  - access: {deny: [192.0.2.0/24]}
-  - helo: {}
-  - verbs: {}
-  - size: {max: 50MiB}
-  - rcpt: {max: 1000}
-`
+` + defaultChain
 
 func mailweir(file, addr, upstream string) ([]string, error) {
 	text := fmt.Sprintf(mailweirConfig, addr, upstream)

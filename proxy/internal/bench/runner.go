@@ -35,11 +35,16 @@ func (p peer) prepare(ctx context.Context, dir, upstream string) (*runner, error
 
 // run starts the peer, with files of its own in dir.
 func (p peer) run(file, dir, upstream string) (*runner, error) {
-	own, err := os.MkdirTemp(dir, p.name+"-")
+	addr, err := proc.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
-	addr, err := proc.FreeAddr()
+	return p.runAt(addr, file, dir, upstream)
+}
+
+// runAt starts the peer at addr, which may be the path of a Unix socket.
+func (p peer) runAt(addr, file, dir, upstream string) (*runner, error) {
+	own, err := os.MkdirTemp(dir, p.name+"-")
 	if err != nil {
 		return nil, err
 	}

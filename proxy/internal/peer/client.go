@@ -2,6 +2,7 @@ package peer
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"strings"
@@ -20,15 +21,42 @@ type Client struct {
 // test after a minute.
 func Dial(t testing.TB, addr string) *Client {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", addr, 10*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	c := &Client{t: t, conn: conn, in: bufio.NewReader(conn)}
+	c := DialFrom(t, "", addr)
 	c.Expect("220")
 	return c
 }
+
+// DialFrom connects to addr from the address source, whichever if it is "",
+// and leaves the greeting to be read.
+func DialFrom(t testing.TB, source, addr string) *Client {
+	t.Helper()
+	dialer := net.Dialer{Timeout: 10 * time.Second}
+	if source != "" {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(source)}
+	}
+	conn, err := dialer.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Client{t: t, conn: conn, in: bufio.NewReader(conn)}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// StartTLS goes over to TLS, with any certificate.
+func (c *Client) StartTLS() {
+	c.t.Helper()
+	c.Do("220", "STARTTLS")
+	conn := tls.Client(c.conn, &tls.Config{InsecureSkipVerify: true})
+	conn.SetDeadline(time.Now().Add(time.Minute))
+	if err := conn.Handshake(); err != nil {
+		c.t.Fatal(err)
+	}
+	c.conn, c.in = conn, bufio.NewReader(conn)
+}
+
+// Addr returns the client's own address.
+func (c *Client) Addr() string { return c.conn.LocalAddr().String() }
 
 // Hello greets and returns the server's keywords.
 func (c *Client) Hello() string {

@@ -34,7 +34,7 @@ type Relay struct {
 	*proc.Process
 	Addr string // where clients connect
 
-	logFile string
+	logFile
 }
 
 // Relay runs mailweir in front of upstream. listener and chain are YAML: more
@@ -45,19 +45,8 @@ func (m Mailweir) Relay(t testing.TB, upstream, listener, chain string) *Relay {
 	dir := t.TempDir()
 	var err error
 	for range 3 { // another process may have taken the free port
-		r := &Relay{Addr: FreeAddr(t), logFile: filepath.Join(dir, "log")}
-		file := filepath.Join(dir, "mailweir.yaml")
-		if err = os.WriteFile(file, []byte(relayConfig(r.Addr, upstream, listener, chain)), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		var log *os.File
-		if log, err = os.Create(r.logFile); err != nil {
-			t.Fatal(err)
-		}
-		if r.Process, err = proc.Start(exec.Command(string(m), "serve", "--config", file), log); err != nil {
-			t.Fatal(err)
-		}
-		log.Close()
+		r := &Relay{Addr: FreeAddr(t), logFile: logFile(filepath.Join(dir, "log"))}
+		r.Process = m.serve(t, dir, relayConfig(r.Addr, upstream, listener, chain), r.logFile)
 		if err = r.Listening(r.Addr, 20*time.Second); err == nil {
 			t.Cleanup(func() { r.stop(t) })
 			return r
@@ -67,6 +56,26 @@ func (m Mailweir) Relay(t testing.TB, upstream, listener, chain string) *Relay {
 	}
 	t.Fatal(err)
 	return nil
+}
+
+// serve writes the configuration into dir and starts mailweir with it, which
+// adds to the log.
+func (m Mailweir) serve(t testing.TB, dir, config string, to logFile) *proc.Process {
+	t.Helper()
+	file := filepath.Join(dir, "mailweir.yaml")
+	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.OpenFile(string(to), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	p, err := proc.Start(exec.Command(string(m), "serve", "--config", file), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 func relayConfig(addr, upstream, listener, chain string) string {
@@ -80,26 +89,34 @@ chain: %s
 }
 
 // stop ends mailweir as an administrator does; it must end in order.
-func (r *Relay) stop(t testing.TB) {
-	if err := r.Stop(10 * time.Second); err != nil {
+func (r *Relay) stop(t testing.TB) { stopMailweir(t, r.Process, r.logFile) }
+
+func stopMailweir(t testing.TB, p *proc.Process, log logFile) {
+	if err := p.Stop(10 * time.Second); err != nil {
 		t.Errorf("mailweir: %v", err)
 	}
 	if t.Failed() {
-		t.Logf("the end of mailweir's log:\n%s", tail(r.Log()))
+		t.Logf("the end of mailweir's log:\n%s", tail(log.Log()))
 	}
 }
 
+// A logFile is where mailweir logs.
+type logFile string
+
 // Log returns all that mailweir has logged.
-func (r *Relay) Log() string {
-	data, _ := os.ReadFile(r.logFile)
+func (f logFile) Log() string {
+	data, _ := os.ReadFile(string(f))
 	return string(data)
 }
 
 // Records returns the records of the log with that message.
-func (r *Relay) Records(t testing.TB, msg string) []map[string]any {
+func (f logFile) Records(t testing.TB, msg string) []map[string]any {
 	t.Helper()
 	var records []map[string]any
-	for line := range bytes.Lines([]byte(r.Log())) {
+	for line := range bytes.Lines([]byte(f.Log())) {
+		if !bytes.HasSuffix(line, []byte("\n")) {
+			break // it is being written
+		}
 		var record map[string]any
 		if err := json.Unmarshal(line, &record); err != nil {
 			t.Fatalf("a line of the log is no JSON: %q", line)

@@ -1,6 +1,6 @@
 // Package peer starts the real programs that mailweir is tested against: a
-// private Postfix, its message generator, swaks, and mailweir itself as a
-// user runs it; and it is the far end of all mail, a server that records every
+// private Postfix, its message generator, a private Sendmail, swaks, and
+// mailweir itself as a user runs it; and it is the far end of all mail, a server that records every
 // octet.
 //
 // All of them live on loopback, on ports picked at run time, in temporary

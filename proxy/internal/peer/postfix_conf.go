@@ -80,13 +80,15 @@ func (p *PostfixInstance) configure(t testing.TB, o PostfixOptions) {
 		}
 		fmt.Fprintf(&main, "relayhost = [%s]:%s\n", host, port)
 	}
-	for _, name := range slices.Sorted(maps.Keys(o.Main)) {
-		fmt.Fprintf(&main, "%s = %s\n", name, o.Main[name])
+	for _, settings := range []map[string]string{o.milter(), o.tls(), o.Main} {
+		for _, name := range slices.Sorted(maps.Keys(settings)) {
+			fmt.Fprintf(&main, "%s = %s\n", name, settings[name])
+		}
 	}
 	old := time.Now().Add(-time.Minute)
 	for name, text := range map[string]string{
 		"main.cf":   main.String(),
-		"master.cf": fmt.Sprintf(masterCF, p.Addr),
+		"master.cf": fmt.Sprintf(masterCF, p.Addr) + p.services(o),
 	} {
 		file := p.path("conf", name)
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
@@ -97,4 +99,38 @@ func (p *PostfixInstance) configure(t testing.TB, o PostfixOptions) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func (o PostfixOptions) milter() map[string]string {
+	if o.Milter == "" {
+		return nil
+	}
+	settings := map[string]string{"smtpd_milters": o.Milter}
+	if o.Default != "" {
+		settings["milter_default_action"] = o.Default
+	}
+	return settings
+}
+
+func (o PostfixOptions) tls() map[string]string {
+	if o.TLS == nil {
+		return nil
+	}
+	return map[string]string{
+		"smtpd_tls_security_level": "may",
+		"smtpd_tls_cert_file":      o.TLS.CertFile,
+		"smtpd_tls_key_file":       o.TLS.KeyFile,
+	}
+}
+
+// services are the lines of master.cf for o.Services.
+func (p *PostfixInstance) services(o PostfixOptions) string {
+	var lines strings.Builder
+	for i, settings := range o.Services {
+		fmt.Fprintf(&lines, "%s inet n - n - - smtpd\n", p.Services[i])
+		for _, name := range slices.Sorted(maps.Keys(settings)) {
+			fmt.Fprintf(&lines, "  -o { %s = %s }\n", name, settings[name])
+		}
+	}
+	return lines.String()
 }

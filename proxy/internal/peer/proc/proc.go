@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os/exec"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -36,12 +37,16 @@ func Start(cmd *exec.Cmd, out io.Writer) (*Process, error) {
 	return p, nil
 }
 
-// Listening waits until addr accepts connections. It gives up when the
-// program ends or the time is over.
+// Listening waits until addr, host:port or the path of a Unix socket, accepts
+// connections. It gives up when the program ends or the time is over.
 func (p *Process) Listening(addr string, timeout time.Duration) error {
+	network := "tcp"
+	if strings.HasPrefix(addr, "/") {
+		network = "unix"
+	}
 	deadline := time.After(timeout)
 	for {
-		if c, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
+		if c, err := net.DialTimeout(network, addr, time.Second); err == nil {
 			return c.Close()
 		}
 		select {
@@ -73,6 +78,16 @@ func (p *Process) Stop(timeout time.Duration) error {
 	}
 	syscall.Kill(-p.PID, syscall.SIGKILL) // children that outlive it
 	return p.ended()
+}
+
+// Kill ends the program and all its children without asking.
+func (p *Process) Kill() {
+	select {
+	case <-p.done:
+	default:
+		syscall.Kill(-p.PID, syscall.SIGKILL)
+		<-p.done
+	}
 }
 
 // ended returns why the program ended, nil if as it should.
