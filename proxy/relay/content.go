@@ -17,6 +17,7 @@ type content struct {
 	keep     bool // the header section is wanted and not complete
 	header   []byte
 	decision chain.Decision // anything but Continue is final
+	ended    bool           // the chain has given its verdict on the whole
 	tooLarge bool           // the header section is
 	spool    *spool         // where the message is held, or nil
 }
@@ -83,8 +84,12 @@ func (c *content) headerDone(section []byte) {
 	c.header = nil
 }
 
-// end asks for the verdict on the whole message.
+// end asks for the verdict on the whole message, once.
 func (c *content) end() chain.Decision {
+	if c.ended {
+		return c.decision
+	}
+	c.ended = true
 	if c.keep && !c.settled() {
 		c.headerDone(c.header)
 	}

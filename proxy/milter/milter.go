@@ -1,0 +1,178 @@
+package milter
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	lib "github.com/d--j/go-milter"
+
+	"github.com/mailweir/mailweir/filters"
+)
+
+// Milter serves the MTAs of one listener.
+type Milter struct {
+	Options
+	wants    filters.Stages
+	actions  lib.OptAction   // to ask for
+	protocol lib.OptProtocol // to ask for
+	first    sync.Once       // of the negotiations
+	ctx      context.Context
+	cancel   context.CancelFunc
+
+	mu       sync.Mutex
+	listener net.Listener
+	draining bool
+	conns    map[*guard]struct{}
+	done     sync.WaitGroup
+}
+
+// New returns a milter. It fails when the chain asks for what MTAs cannot do.
+func New(o Options) (*Milter, error) {
+	if err := o.Chain.Fits(Offers); err != nil {
+		return nil, err
+	}
+	m := &Milter{Options: o, conns: make(map[*guard]struct{})}
+	stages, needs := o.Chain.Wants()
+	m.wants, m.actions, m.protocol = stages, actionsFor(needs), protocolFor(stages)
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	libraryLog(o.Log)
+	return m, nil
+}
+
+// Serve accepts MTAs until Shutdown, and returns nil then.
+func (m *Milter) Serve(l net.Listener) error {
+	m.mu.Lock()
+	m.listener = l
+	draining := m.draining
+	m.mu.Unlock()
+	if draining {
+		return l.Close()
+	}
+	backoff := 5 * time.Millisecond
+	for {
+		conn, err := l.Accept()
+		switch {
+		case err == nil:
+			backoff = 5 * time.Millisecond
+			m.accept(conn)
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		default: // out of descriptors, or the MTA left already
+			m.Log.Warn("cannot accept a connection", "listener", m.Name, "error", err)
+			time.Sleep(backoff)
+			backoff = min(2*backoff, time.Second)
+		}
+	}
+}
+
+// accept starts to serve a connection, if there is room.
+func (m *Milter) accept(conn net.Conn) {
+	g := newGuard(conn, m.MaxPacket, m.Timeouts, m.Log.With("listener", m.Name, "mta", peerOf(conn)))
+	g.session = &session{milter: m, guard: g}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.draining || len(m.conns) >= m.MaxConnections {
+		conn.Close()
+		if !m.draining {
+			g.log.Warn("closed a connection of the MTA", "reason", "too_many_connections", "max", m.MaxConnections)
+		}
+		return
+	}
+	m.conns[g] = struct{}{}
+	m.done.Go(func() { m.serve(g) })
+}
+
+// serve gives the connection to a server of its own: a server of many would
+// not tell which connection a session belongs to.
+func (m *Milter) serve(g *guard) {
+	lib.NewServer(append(macroRequests(),
+		lib.WithMilter(func() lib.Milter { return g.session }),
+		lib.WithActions(m.actions),
+		lib.WithProtocols(m.protocol),
+		lib.WithNegotiationCallback(m.negotiate),
+		lib.WithWriteTimeout(m.Timeouts.Write),
+	)...).Serve(&single{guard: g}) // until g is closed
+	m.mu.Lock()
+	delete(m.conns, g)
+	m.mu.Unlock()
+}
+
+// single is a listener with one connection.
+type single struct {
+	*guard
+	accepted bool
+}
+
+// Accept returns the connection once, and then waits for its end.
+func (l *single) Accept() (net.Conn, error) {
+	if !l.accepted {
+		l.accepted = true
+		return l.guard, nil
+	}
+	<-l.guard.closed
+	return nil, net.ErrClosed
+}
+
+// Close does nothing: the connection is closed by who serves it.
+func (l *single) Close() error { return nil }
+
+// Addr returns our end of the connection.
+func (l *single) Addr() net.Addr { return l.guard.LocalAddr() }
+
+// drainTick is the time between looks at the connections that are left.
+const drainTick = 20 * time.Millisecond
+
+// Shutdown stops accepting, closes connections that are between messages for
+// the time of Timeouts.Drain, and lets messages end. When ctx ends first it
+// cuts the rest off and returns ctx's error.
+//
+// An MTA whose connection is closed lets its default action decide on the rest
+// of that SMTP session.
+func (m *Milter) Shutdown(ctx context.Context) error {
+	m.mu.Lock()
+	m.draining = true
+	if m.listener != nil {
+		m.listener.Close()
+	}
+	m.mu.Unlock()
+	ended := make(chan struct{})
+	go func() {
+		m.done.Wait()
+		close(ended)
+	}()
+	defer m.cancel()
+	tick := time.NewTicker(drainTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ended:
+			return nil
+		case <-tick.C:
+			m.cut(func(g *guard) bool { return g.session.idle(m.Timeouts.Drain) })
+		case <-ctx.Done():
+			m.cut(func(*guard) bool { return true })
+			m.cancel()
+			<-ended
+			return ctx.Err()
+		}
+	}
+}
+
+// cut ends the connections that it shall.
+func (m *Milter) cut(shall func(*guard) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for g := range m.conns {
+		if shall(g) {
+			g.cut("shutdown")
+		}
+	}
+}
+
+// warn logs what concerns the listener.
+func (m *Milter) warn(msg string, args ...any) {
+	m.Log.With("listener", m.Name).Warn(msg, args...)
+}

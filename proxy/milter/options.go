@@ -1,0 +1,61 @@
+// Package milter is the front end that an MTA asks: Postfix or Sendmail tell it
+// each step of an SMTP session over the milter protocol, and it answers with
+// what the chain settled. The same chain serves the relay.
+//
+// An MTA holds the message, so nothing is stored here, and all edits are
+// possible. What differs from the relay:
+//
+//   - The MTA does not tell HELO from EHLO: Session.ESMTP is always true.
+//   - The MTA tells of few verbs besides those of a transaction: see Sees.
+//   - The answer to a verb can only be a refusal; others are the MTA's to give.
+//   - The MTA's own last word on a message is not heard here. The record
+//     "accepted" means that the message was passed back to the MTA.
+//   - A connection that is refused for good is told 421, as one that is refused
+//     for now: the one reply after which MTAs close.
+//
+// When the connection between MTA and mailweir ends within an SMTP session, the
+// MTA lets its default action decide on what is left of that session:
+// milter_default_action of Postfix, the flag F= of Sendmail. It should be
+// tempfail.
+package milter
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/mailweir/mailweir/filters"
+	"github.com/mailweir/mailweir/filters/chain"
+)
+
+// Options are the settings of one listener. All are required.
+type Options struct {
+	Name     string // of the listener
+	Hostname string // our own name, for sessions whose MTA does not tell its own
+	Chain    *chain.Chain
+	Log      *slog.Logger
+
+	MaxConnections int // of MTAs at a time: each SMTP session takes one
+	MaxPacket      int // octets
+
+	Timeouts Timeouts
+}
+
+// Timeouts bound each wait.
+type Timeouts struct {
+	Idle     time.Duration // for the MTA's next packet: longer than its own patience with SMTP clients
+	Packet   time.Duration // for the rest of a packet, and for the first one
+	Write    time.Duration // for the MTA to take what we say
+	Progress time.Duration // between signs of life while the chain judges a whole message
+	Drain    time.Duration // after the order to stop, before connections without a message are closed
+}
+
+// Offers is what this front end can do for a chain.
+var Offers = filters.Offers{Stages: filters.AllStages, Needs: filters.WholeMessage | filters.DoQuarantine | filters.Edits}
+
+// Sees is what it can do in full. Of stage command it sees a part: MTAs tell of
+// verbs that they do not know. Postfix tells of EXPN and HELP too, without their
+// arguments. Neither tells of VRFY, NOOP, ETRN and AUTH.
+var Sees = filters.Offers{Stages: filters.AllStages &^ filters.StageSet(filters.Command), Needs: Offers.Needs}
+
+// Unseen says what a filter misses that asks for more than Sees.
+const Unseen = "an MTA that asks a milter does not tell of VRFY, NOOP, ETRN and AUTH, and Sendmail not of EXPN and HELP either: set them up in the MTA, and list the other listeners in this entry's listeners"
