@@ -50,7 +50,7 @@ func usable(t *testing.T, c *configs.Config) {
 	}
 	names := map[string]bool{}
 	for _, l := range c.Listeners {
-		if l.Name == "" || l.Address == "" || l.Upstream.Address == "" || l.Timeouts.Command <= 0 || names[l.Name] {
+		if l.Name == "" || l.Address == "" || (l.Upstream.Address == "") != (l.Mode == configs.MTA) || l.Timeouts.Command <= 0 || names[l.Name] {
 			t.Errorf("%+v", l)
 		}
 		names[l.Name] = true
