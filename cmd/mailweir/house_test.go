@@ -44,8 +44,8 @@ var mayImport = []struct {
 	{"configs", []string{"filters", "filters/chain", "rules"}},
 	{"proxy", []string{"configs", "filters", "filters/chain", "proxy/relay", "proxy/milter"}},
 	{"proxy/smtp", []string{"filters"}},
-	{"proxy/relay", []string{"filters", "filters/chain", "proxy/smtp"}},
-	{"proxy/milter", []string{"filters", "filters/chain", "proxy/smtp"}},
+	{"proxy/relay", []string{"filters", "filters/chain", "proxy/smtp", "proxy/internal/door"}},
+	{"proxy/milter", []string{"filters", "filters/chain", "proxy/smtp", "proxy/internal/door"}},
 	{"cmd", []string{"proxy", "proxy/smtp", "configs", "filters", "filters/standard"}},
 }
 

@@ -17,7 +17,11 @@ import (
 // apply has the MTA make the edits, and set the message aside if d says so.
 // What cannot be done is no reason to let the message pass without it.
 func (s *session) apply(m lib.Modifier, d chain.Decision) chain.Decision {
-	err := makeEdits(m, s.run.Transaction().Edits())
+	edits := s.run.Transaction().Edits()
+	if m.Protocol()&lib.OptNoHeaders == 0 {
+		edits = resolve(s.content.fields, edits)
+	}
+	err := makeEdits(m, edits)
 	if err == nil && d.Action == filters.Quarantine {
 		err = m.Quarantine(s.quarantineReason(d))
 	}

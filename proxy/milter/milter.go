@@ -2,7 +2,6 @@ package milter
 
 import (
 	"context"
-	"errors"
 	"net"
 	"sync"
 	"time"
@@ -10,6 +9,7 @@ import (
 	lib "github.com/d--j/go-milter"
 
 	"github.com/mailweir/mailweir/filters"
+	"github.com/mailweir/mailweir/proxy/internal/door"
 )
 
 // Milter serves the MTAs of one listener.
@@ -51,21 +51,8 @@ func (m *Milter) Serve(l net.Listener) error {
 	if draining {
 		return l.Close()
 	}
-	backoff := 5 * time.Millisecond
-	for {
-		conn, err := l.Accept()
-		switch {
-		case err == nil:
-			backoff = 5 * time.Millisecond
-			m.accept(conn)
-		case errors.Is(err, net.ErrClosed):
-			return nil
-		default: // out of descriptors, or the MTA left already
-			m.Log.Warn("cannot accept a connection", "listener", m.Name, "error", err)
-			time.Sleep(backoff)
-			backoff = min(2*backoff, time.Second)
-		}
-	}
+	door.Accept(l, m.Log.With("listener", m.Name), m.accept)
+	return nil
 }
 
 // accept starts to serve a connection, if there is room.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/proxy/internal/door"
 	"github.com/mailweir/mailweir/proxy/smtp"
 )
 
@@ -51,7 +51,7 @@ func (s *session) NewConnection(lib.Modifier) error {
 
 func (s *session) begin() {
 	m := s.milter
-	s.info = &filters.Session{ID: newID(), Listener: m.Name, Hostname: m.Hostname}
+	s.info = &filters.Session{ID: door.NewID(), Listener: m.Name, Hostname: m.Hostname}
 	ctx, stop := context.WithCancel(m.ctx)
 	s.mu.Lock()
 	s.stop = stop
@@ -189,16 +189,4 @@ func (s *session) log(msg string, args ...any) {
 func (s *session) logPanic(where string, p any) {
 	s.milter.Log.Error("panic in a session", "id", s.info.ID, "listener", s.info.Listener, "stage", where,
 		"error", fmt.Sprint(p), "stack", string(debug.Stack()))
-}
-
-// newID returns a session's id: 60 random bits, easy to read out.
-func newID() string {
-	const digits = "0123456789abcdefghjkmnpqrstvwxyz" // Crockford's base 32
-	var id [12]byte
-	bits := rand.Uint64()
-	for i := range id {
-		id[i] = digits[bits&31]
-		bits >>= 5
-	}
-	return string(id[:])
 }

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mailweir/mailweir/filters"
+	"github.com/mailweir/mailweir/proxy/internal/door"
 	"github.com/mailweir/mailweir/proxy/smtp"
 )
 
@@ -61,21 +61,8 @@ func (r *Relay) Serve(l net.Listener) error {
 	if draining {
 		return l.Close()
 	}
-	backoff := 5 * time.Millisecond
-	for {
-		conn, err := l.Accept()
-		switch {
-		case err == nil:
-			backoff = 5 * time.Millisecond
-			r.accept(conn)
-		case errors.Is(err, net.ErrClosed):
-			return nil
-		default: // out of descriptors, or the client left already
-			r.Log.Warn("cannot accept a connection", "listener", r.Name, "error", err)
-			time.Sleep(backoff)
-			backoff = min(2*backoff, time.Second)
-		}
-	}
+	door.Accept(l, r.Log.With("listener", r.Name), r.accept)
+	return nil
 }
 
 // accept starts a session, or refuses it before anything is spent on it.
@@ -91,7 +78,6 @@ func (r *Relay) accept(conn net.Conn) {
 		r.mu.Unlock()
 		s.stop()
 		r.Limiter.release(client.Addr())
-		s.stop()
 		r.turnAway(conn, client, "draining", shuttingDown)
 		return
 	}
@@ -110,7 +96,7 @@ func (r *Relay) accept(conn net.Conn) {
 
 // turnAway refuses a connection with one write into an empty socket buffer.
 func (r *Relay) turnAway(conn net.Conn, client netip.AddrPort, reason string, reply filters.Reply) {
-	id := newID()
+	id := door.NewID()
 	reply = withID(named(reply, r.Hostname), id)
 	conn.SetWriteDeadline(time.Now().Add(time.Second))
 	conn.Write(smtp.AppendReply(nil, reply))

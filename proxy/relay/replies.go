@@ -1,8 +1,6 @@
 package relay
 
 import (
-	"math/rand/v2"
-
 	"github.com/mailweir/mailweir/filters"
 )
 
@@ -74,16 +72,4 @@ func with(r filters.Reply, what string) filters.Reply {
 func withID(r filters.Reply, id string) filters.Reply {
 	r.Text += " (id " + id + ")"
 	return r
-}
-
-// newID returns a session's id: 60 random bits, easy to read out.
-func newID() string {
-	const digits = "0123456789abcdefghjkmnpqrstvwxyz" // Crockford's base 32
-	var id [12]byte
-	bits := rand.Uint64()
-	for i := range id {
-		id[i] = digits[bits&31]
-		bits >>= 5
-	}
-	return string(id[:])
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/proxy/internal/door"
 	"github.com/mailweir/mailweir/proxy/smtp"
 )
 
@@ -83,7 +84,7 @@ var (
 func newSession(r *Relay, conn net.Conn, client netip.AddrPort) *session {
 	s := &session{relay: r, conn: conn, offer: &nothing}
 	s.info = filters.Session{
-		ID:       newID(),
+		ID:       door.NewID(),
 		Listener: r.Name,
 		Hostname: r.Hostname,
 		Client:   client,
