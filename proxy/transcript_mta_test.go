@@ -120,9 +120,8 @@ type mtaTransaction struct {
 	tried   int  // recipients that the client has named
 	off     bool // the milter has accepted the message
 	discard bool
-	told    bool // a recipient, to the milter
 	content []byte
-	chunks  bool
+	chunks  bool // the content comes by BDAT
 }
 
 func (s *mtaSession) talk() error {
@@ -333,7 +332,6 @@ func (s *mtaSession) rcpt(args string) (string, error) {
 		return refused, nil
 	}
 	if !s.silent() {
-		s.tx.told = true
 		if reply, err := s.ask(s.asked.Rcpt(unread(args), to.Params)); reply != "" || err != nil {
 			return reply, err
 		}

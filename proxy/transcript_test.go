@@ -43,7 +43,8 @@ import (
 // S of the dialogue is then the MTA, and the upstream is what it says and does
 // in its own name. Of that only what it replies to the commands that come to
 // pass and the messages that it must get count. A line that begins with the
-// word relay or milter is there for that door only.
+// word relay or milter is there for that door only. Filters that do what the
+// transcript tells them are scriptKinds.
 //
 // Each side plays its part, and what the other side says must be what is
 // written, octet by octet. See scene for the language of upstream and

@@ -159,7 +159,7 @@ func (a *answers) missing() []string {
 	return list
 }
 
-// The parties are who sends a message to whom.
+// The parties of a message are who sends it and who gets it.
 type parties struct {
 	from  filters.Path
 	rcpts []filters.Path
@@ -169,8 +169,8 @@ type parties struct {
 type message struct {
 	parties
 	fields     []field
-	body       string // with the empty line in front of it, if there is one
-	empty      string // that line
+	empty      string // the empty line behind them, or nothing if there is none
+	body       string
 	quarantine string // why it is to be held
 }
 
