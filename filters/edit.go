@@ -9,7 +9,8 @@ import (
 
 // Edit is a change to a message or its envelope. A front end makes the edits
 // at the end of the message, in the order in which the filters asked for them,
-// and only if the message is accepted.
+// and only if the message is accepted. An edit sees what earlier ones have put
+// in; what they have taken out keeps its place in the count.
 type Edit interface {
 	needs() Needs
 	check() error
@@ -35,8 +36,7 @@ type ChangeField struct {
 	Value string
 }
 
-// RemoveField takes a field out: the Nth of that name, from 1, counted before
-// any removal.
+// RemoveField takes a field out: the Nth of that name, from 1.
 type RemoveField struct {
 	Name string
 	Nth  int
