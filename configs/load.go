@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"errors"
 	"os"
 
 	"github.com/spf13/pflag"
@@ -24,7 +25,11 @@ type Source struct {
 func Load(kinds []filters.Kind, src Source) (*Config, error) {
 	data, err := read(src.File)
 	if err != nil {
-		return nil, Problems{{Msg: err.Error()}}
+		problem := Problem{Msg: err.Error()}
+		if errors.Is(err, os.ErrNotExist) {
+			problem.Hint = "name the configuration with --config"
+		}
+		return nil, Problems{problem}
 	}
 	c, problems := parse(kinds, src.File, data)
 	problems = append(problems, c.layer(src.Flags)...)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -40,6 +41,9 @@ func (s Socket) listenUnix(path string) (net.Listener, error) {
 		return nil, err
 	}
 	l, err := net.Listen("unix", path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w: make the folder %s first", err, filepath.Dir(path))
+	}
 	if err != nil {
 		return nil, err
 	}

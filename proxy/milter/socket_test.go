@@ -79,6 +79,9 @@ func TestSocketErrors(t *testing.T) {
 			t.Errorf("%+v is fine", s)
 		}
 	}
+	if _, err := (milter.Socket{Address: "unix:/nowhere/at/all"}).Listen(); !strings.Contains(err.Error(), "make the folder /nowhere/at first") {
+		t.Errorf("no folder: %v", err)
+	}
 	l, err := milter.Socket{Address: "inet6:[::1]:0"}.Listen()
 	if err != nil {
 		t.Fatal(err)
