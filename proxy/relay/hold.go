@@ -132,13 +132,22 @@ func envelope(t *filters.Transaction, edits []filters.Edit) (from *filters.Path,
 	return from, rcpts, added, anew
 }
 
+// ofEnvelope reports whether the edit is one of sender or recipients.
+func ofEnvelope(e filters.Edit) bool {
+	switch e.(type) {
+	case filters.ChangeSender, filters.AddRcpt, filters.RemoveRcpt:
+		return true
+	}
+	return false
+}
+
 // refusedHeld gives the upstream's refusal of a held message to the client. It
 // may be about an address of ours that the client never named: then its 5xx
 // is no reason to bounce.
 func (s *session) refusedHeld(reply smtp.ServerReply) error {
 	text := reply.Reply()
-	if reply.Class() != 4 && len(s.run.Transaction().Edits()) > 0 {
-		s.log(slog.LevelError, "upstream refuses an edited message", "upstream_reply", text.String())
+	if reply.Class() != 4 && slices.ContainsFunc(s.run.Transaction().Edits(), ofEnvelope) {
+		s.log(slog.LevelError, "upstream refuses an edited envelope", "upstream_reply", text.String())
 		r := withID(cannotEdit, s.run.Transaction().ID())
 		s.endTransaction(chain.Result{Reply: r, Upstream: text.String(), Filter: "upstream", Reason: "edit_refused"})
 		s.say(r)
