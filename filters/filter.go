@@ -78,6 +78,11 @@ type Stager interface {
 	Stages() Stages
 }
 
+// Needer adds to the needs of its Kind, when they depend on its configuration.
+type Needer interface {
+	Needs() Needs
+}
+
 // What a sink's Write may return.
 var (
 	ErrSkip    = errors.New("no more of this message is needed")

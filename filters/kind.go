@@ -47,12 +47,13 @@ const (
 	EditSender                     // ChangeSender
 	EditRcpt                       // AddRcpt, RemoveRcpt
 	EditBody                       // ReplaceBody
+	TellHELO                       // Session.ESMTP and HadEHLO as the client greeted
 )
 
 // Edits is every need of an edit.
 const Edits = EditHeader | EditSender | EditRcpt | EditBody
 
-var needNames = []string{"hold the whole message", "quarantine", "edit header fields", "change the sender", "change recipients", "replace the body"}
+var needNames = []string{"hold the whole message", "quarantine", "edit header fields", "change the sender", "change recipients", "replace the body", "tell HELO from EHLO"}
 
 // String returns the needs in words.
 func (n Needs) String() string {

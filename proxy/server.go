@@ -73,9 +73,11 @@ func newFrontEnd(l configs.Listener, c *chain.Chain, limiter *relay.Limiter, log
 	if err != nil {
 		return nil, err
 	}
-	for _, entry := range misfits(c, milter.Sees) {
-		log.Warn("a filter does not see all it asks for", "at", entry.Pos, "filter", entry.Kind.Name,
-			"listener", l.Name, "reason", milter.Unseen)
+	for _, blind := range milter.Blind {
+		for _, entry := range misfits(c, blind.With) {
+			log.Warn("a filter does not see all it asks for", "at", entry.Pos, "filter", entry.Kind.Name,
+				"listener", l.Name, "reason", blind.Why)
+		}
 	}
 	return m, nil
 }

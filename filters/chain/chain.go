@@ -124,6 +124,9 @@ func (e *entry) needs() filters.Needs {
 		return 0
 	}
 	n := e.Kind.Needs
+	if f, ok := e.filter.(filters.Needer); ok {
+		n |= f.Needs()
+	}
 	if e.Action == Ignore {
 		return n &^ (filters.Edits | filters.DoQuarantine)
 	}

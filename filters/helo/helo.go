@@ -57,7 +57,10 @@ var Kind = filters.Define(filters.Kind{Name: "helo", Doc: doc}, Config{
 	Exempt:          ipset.Loopback(),
 }, build)
 
-var _ filters.HeloFilter = (*filter)(nil)
+var (
+	_ filters.HeloFilter = (*filter)(nil)
+	_ filters.Needer     = (*filter)(nil)
+)
 
 type filter struct {
 	Config
@@ -67,6 +70,14 @@ type filter struct {
 
 func build(_ filters.Env, c *Config) (filters.Filter, error) {
 	return &filter{*c, domains.Of(c.OwnNames), ipset.Of(c.Exempt)}, nil
+}
+
+// Needs asks for what the test of HELO after EHLO looks at.
+func (f *filter) Needs() filters.Needs {
+	if f.HeloAfterEHLO {
+		return filters.TellHELO
+	}
+	return 0
 }
 
 // Helo runs the tests. It does not allocate for a name that passes them.

@@ -137,7 +137,7 @@ func (s *session) EndOfMessage(m lib.Modifier) (*lib.Response, error) {
 }
 
 // Unknown tells of a verb that the MTA does not know. What it leaves out is
-// told with Sees.
+// told with Blind.
 func (s *session) Unknown(line string, m lib.Modifier) (*lib.Response, error) {
 	return s.answer(m, filters.Command, func() chain.Decision {
 		verb, args, _ := strings.Cut(strings.Trim(line, " \r\n"), " ")

@@ -6,7 +6,7 @@
 // possible. What differs from the relay:
 //
 //   - The MTA does not tell HELO from EHLO: Session.ESMTP is always true.
-//   - The MTA tells of few verbs besides those of a transaction: see Sees.
+//   - The MTA tells of few verbs besides those of a transaction: see Blind.
 //   - The answer to a verb can only be a refusal; others are the MTA's to give.
 //   - The MTA's own last word on a message is not heard here. The record
 //     "accepted" means that the message was passed back to the MTA.
@@ -49,13 +49,27 @@ type Timeouts struct {
 	Drain    time.Duration // after the order to stop, before connections without a message are closed
 }
 
-// Offers is what this front end can do for a chain.
-var Offers = filters.Offers{Stages: filters.AllStages, Needs: filters.WholeMessage | filters.DoQuarantine | filters.Edits}
+// Offers is what this front end can do for a chain, though some of it in part
+// only: see Blind.
+var Offers = filters.Offers{
+	Stages: filters.AllStages,
+	Needs:  filters.WholeMessage | filters.DoQuarantine | filters.Edits | filters.TellHELO,
+}
 
-// Sees is what it can do in full. Of stage command it sees a part: MTAs tell of
-// verbs that they do not know. Postfix tells of EXPN and HELP too, without their
-// arguments. Neither tells of VRFY, NOOP, ETRN and AUTH.
-var Sees = filters.Offers{Stages: filters.AllStages &^ filters.StageSet(filters.Command), Needs: Offers.Needs}
-
-// Unseen says what a filter misses that asks for more than Sees.
-const Unseen = "an MTA that asks a milter does not tell of VRFY, NOOP, ETRN and AUTH, and Sendmail not of EXPN and HELP either: set them up in the MTA, and list the other listeners in this entry's listeners"
+// Blind lists what filters may ask for and see but a part of: those that ask
+// for more than With miss what Why tells. Of stage command MTAs tell the verbs
+// that they do not know; Postfix tells of EXPN and HELP too, without arguments.
+var Blind = []struct {
+	With filters.Offers
+	Why  string
+}{
+	{
+		With: filters.Offers{Stages: filters.AllStages &^ filters.StageSet(filters.Command), Needs: Offers.Needs},
+		Why: "an MTA that asks a milter does not tell of VRFY, NOOP, ETRN and AUTH, and Sendmail not of EXPN and HELP either: " +
+			"set them up in the MTA, and list the other listeners in this entry's listeners",
+	},
+	{
+		With: filters.Offers{Stages: filters.AllStages, Needs: Offers.Needs &^ filters.TellHELO},
+		Why:  "an MTA that asks a milter does not tell HELO from EHLO: helo_after_ehlo finds nothing here",
+	},
+}
