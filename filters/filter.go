@@ -83,6 +83,12 @@ type Needer interface {
 	Needs() Needs
 }
 
+// Worker is a filter with work of its own beside the sessions. The chain calls
+// Work once, in a goroutine, when it begins to serve; Work returns when ctx ends.
+type Worker interface {
+	Work(ctx context.Context)
+}
+
 // What a sink's Write may return.
 var (
 	ErrSkip    = errors.New("no more of this message is needed")
@@ -115,6 +121,8 @@ func StagesOf(f Filter) Stages {
 	add(ok, EOM)
 	_, ok = f.(CommandFilter)
 	add(ok, Command)
+	_, ok = f.(ConductFilter)
+	add(ok, Conduct)
 	if n, ok := f.(Stager); ok {
 		set &= n.Stages()
 	}

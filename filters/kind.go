@@ -14,6 +14,9 @@ type Kind struct {
 	Sets    []FactInfo    // facts its filters set
 	Reads   []FactInfo    // facts its filters read: they are asked after those that set them
 	Timeout time.Duration // default of an entry's timeout; 0 for filters that never wait
+	Observe bool          // entries that spell no action are ignore, not enforce
+	Lenient bool          // entries that spell no on_error continue, for what fails is not the client's fault
+	Waits   bool          // lets clients wait on purpose: asked after all others of a stage, so that these use the time
 
 	Conf func() any                     // a new configuration, a pointer to a struct with yaml and doc tags, filled with defaults
 	New  func(Env, any) (Filter, error) // builds a filter from what Conf returned; called once per entry
@@ -31,9 +34,13 @@ func Define[C any](k Kind, defaults C, build func(Env, *C) (Filter, error)) Kind
 
 // Env is what a filter gets from its host.
 type Env struct {
-	Log *slog.Logger     // the operator's log
-	Now func() time.Time // the clock
-	Dir string           // relative file names in options start here
+	Log      *slog.Logger     // the operator's log
+	Now      func() time.Time // the clock
+	Dir      string           // relative file names in options start here
+	Resolver Resolver         // the DNS
+	Store    Store            // memory beyond sessions
+	Metrics  Metrics          // nil for none: see Counter, Gauge and Histogram
+	Timeout  time.Duration    // of the entry that the filter is built for, 0 for none
 }
 
 // Needs is a set of things a filter does that a front end may not offer.
@@ -48,12 +55,13 @@ const (
 	EditRcpt                       // AddRcpt, RemoveRcpt
 	EditBody                       // ReplaceBody
 	TellHELO                       // Session.ESMTP and HadEHLO as the client greeted
+	HearClient                     // Session.Wire
 )
 
 // Edits is every need of an edit.
 const Edits = EditHeader | EditSender | EditRcpt | EditBody
 
-var needNames = []string{"hold the whole message", "quarantine", "edit header fields", "change the sender", "change recipients", "replace the body", "tell HELO from EHLO"}
+var needNames = []string{"hold the whole message", "quarantine", "edit header fields", "change the sender", "change recipients", "replace the body", "tell HELO from EHLO", "hear what a client says before it is greeted"}
 
 // String returns the needs in words.
 func (n Needs) String() string {

@@ -34,7 +34,7 @@ func (t *Transaction) Findings() []Noted { return slices.Concat(t.Session.noted,
 // Note keeps a finding. The chain calls it.
 func (t *Transaction) Note(n Noted) {
 	list := &t.noted
-	if n.Stage <= Helo {
+	if n.Stage.OfSession() {
 		list = &t.Session.noted
 	}
 	if len(*list) < maxNoted && !slices.Contains(*list, n) {
@@ -42,10 +42,11 @@ func (t *Transaction) Note(n Noted) {
 	}
 }
 
-// ForgetFindings drops the findings of that stage and all later ones. The chain
-// calls it where these stages begin anew.
+// ForgetFindings drops the findings of that stage and all later ones of the
+// dialogue; breaches only when a session begins. The chain calls it where these
+// stages begin anew.
 func (t *Transaction) ForgetFindings(from Stage) {
-	later := func(n Noted) bool { return n.Stage >= from }
+	later := func(n Noted) bool { return n.Stage >= from && (n.Stage != Conduct || from == Connect) }
 	t.Session.noted = slices.DeleteFunc(t.Session.noted, later)
 	t.noted = slices.DeleteFunc(t.noted, later)
 }

@@ -17,6 +17,10 @@ type Session struct {
 	ESMTP    bool           // the greeting in force is EHLO
 	HadEHLO  bool           // an EHLO of this session was answered with 250
 
+	// What a relay knows. In a milter's session all is zero.
+	Wire Wire    // at Connect, if the chain needs it
+	Load float64 // share of the sessions that may be open at once which were when this one began, up to 1
+
 	// What an MTA tells that asks by milter. In a relay's session all is zero.
 	ClientName string // the client's name as the MTA has verified it, "" for none
 	Daemon     string // which of its services the client came to, as the MTA calls it

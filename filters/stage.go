@@ -9,8 +9,9 @@ import (
 // Stage is a point of the SMTP dialogue at which filters are asked.
 type Stage uint8
 
-// The stages in the order of the dialogue. Command stands outside of it: it is
-// asked for verbs that belong to no transaction (VRFY, EXPN, ETRN, HELP ...).
+// The stages in the order of the dialogue. Two stand outside of it: Command is
+// asked for verbs that belong to no transaction (VRFY, EXPN, ETRN, HELP ...),
+// Conduct when the wire shows what no mail server does.
 const (
 	Connect Stage = iota // a client has connected, before the greeting
 	Helo                 // HELO or EHLO
@@ -21,9 +22,10 @@ const (
 	Body                 // content, as it passes
 	EOM                  // the message is complete, before it is acknowledged
 	Command              // any other verb
+	Conduct              // a breach of the protocol
 )
 
-var stageNames = [...]string{"connect", "helo", "mail", "rcpt", "data", "eoh", "body", "eom", "command"}
+var stageNames = [...]string{"connect", "helo", "mail", "rcpt", "data", "eoh", "body", "eom", "command", "conduct"}
 
 // String returns the stage's name as it is written in configurations and logs.
 func (s Stage) String() string {
@@ -32,6 +34,10 @@ func (s Stage) String() string {
 	}
 	return fmt.Sprintf("stage(%d)", uint8(s))
 }
+
+// OfSession reports whether what is found at the stage holds for the session, and
+// not only for a transaction.
+func (s Stage) OfSession() bool { return s <= Helo || s == Conduct }
 
 // Stages is a set of stages.
 type Stages uint16
@@ -54,7 +60,7 @@ func (set Stages) Has(s Stage) bool { return set&(1<<s) != 0 }
 // Each returns the stages of the set in the order of the dialogue.
 func (set Stages) Each() []Stage {
 	list := make([]Stage, 0, bits.OnesCount16(uint16(set)))
-	for s := Connect; s <= Command; s++ {
+	for s := Connect; int(s) < len(stageNames); s++ {
 		if set.Has(s) {
 			list = append(list, s)
 		}

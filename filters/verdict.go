@@ -40,6 +40,10 @@ type Finding struct {
 	Reply  Reply  // for the client; the zero Reply leaves the wording to the chain
 	Reason string // a stable slug such as "not_fqdn": for logs, counters and rules
 	Err    error  // for the log only
+
+	// Observed makes the chain log and count the finding, and do nothing
+	// about it, whatever the entry's action is: see Test.
+	Observed bool
 }
 
 // Refuse returns the verdict that refuses with that reply: TempFail for a 4xx,

@@ -102,7 +102,7 @@ func TestStages(t *testing.T) {
 	if !set.Has(filters.Mail) || set.Has(filters.Rcpt) {
 		t.Error("Has is wrong")
 	}
-	if s := filters.AllStages.String(); s != "connect helo mail rcpt data eoh body eom command" {
+	if s := filters.AllStages.String(); s != "connect helo mail rcpt data eoh body eom command conduct" {
 		t.Errorf("AllStages = %q", s)
 	}
 	if s := filters.Stages(0).String() + filters.Stage(77).String(); s != "stage(77)" {
@@ -126,6 +126,10 @@ func (every) Header(context.Context, *filters.Transaction) filters.Verdict  { re
 func (every) Body(context.Context, *filters.Transaction) io.Writer          { return nil }
 func (every) Message(context.Context, *filters.Transaction) filters.Verdict { return filters.Verdict{} }
 func (every) Command(context.Context, *filters.Session, string, string) filters.Verdict {
+	return filters.Verdict{}
+}
+
+func (every) Conduct(context.Context, *filters.Session, filters.Breach, []byte) filters.Verdict {
 	return filters.Verdict{}
 }
 

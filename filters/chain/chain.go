@@ -18,6 +18,8 @@ type Chain struct {
 	options Options
 	entries []*entry
 	plan    plan
+	counted counted
+	work    *work
 }
 
 // entry is one filter with its settings.
@@ -30,7 +32,7 @@ type entry struct {
 // Build makes the filters of all specs and orders them. Its error holds every
 // spec that failed, each with its position.
 func Build(env filters.Env, specs []Spec, options Options) (*Chain, error) {
-	c := &Chain{log: env.Log, now: env.Now, options: options}
+	c := &Chain{log: env.Log, now: env.Now, options: options, counted: newCounted(env), work: newWork()}
 	ordered, err := order(specs)
 	errs := []error{err}
 	for _, spec := range ordered {
@@ -57,6 +59,7 @@ func newEntry(env filters.Env, spec Spec) (*entry, error) {
 		spec.Timeout = spec.Kind.Timeout
 	}
 	env.Log = env.Log.With("filter", spec.Name)
+	env.Timeout = spec.Timeout
 	f, err := spec.Kind.New(env, spec.Conf)
 	if err != nil {
 		return nil, err
@@ -93,8 +96,10 @@ func (c *Chain) For(listener string) *Chain {
 	return &part
 }
 
-// Close releases what the filters hold. No Run may be under way.
+// Close ends the filters' own work and releases what they hold. No Run may be
+// under way.
 func (c *Chain) Close() error {
+	c.work.end()
 	var errs []error
 	for _, e := range c.entries {
 		if f, ok := e.filter.(io.Closer); ok {

@@ -14,6 +14,7 @@ type plan struct {
 	body    []step[filters.BodyFilter]
 	eom     []step[filters.MessageFilter]
 	command []step[filters.CommandFilter]
+	conduct []step[filters.ConductFilter]
 }
 
 type step[F any] struct {
@@ -33,18 +34,25 @@ func newPlan(entries []*entry) plan {
 		body:    steps[filters.BodyFilter](entries, filters.Body),
 		eom:     steps[filters.MessageFilter](entries, filters.EOM),
 		command: steps[filters.CommandFilter](entries, filters.Command),
+		conduct: steps[filters.ConductFilter](entries, filters.Conduct),
 	}
 }
 
 // guarded reports whether asking the entry takes more than a call.
 func (e *entry) guarded() bool { return e.Timeout > 0 || e.Kind.Needs&filters.Edits != 0 }
 
+// steps returns who is asked at that stage: in order, but those who let the
+// client wait come last, so that the others' look-ups are under way.
 func steps[F any](entries []*entry, s filters.Stage) []step[F] {
-	var list []step[F]
+	var list, waiting []step[F]
 	for _, e := range entries {
-		if e.stages.Has(s) {
+		switch {
+		case !e.stages.Has(s):
+		case e.Kind.Waits:
+			waiting = append(waiting, step[F]{e.filter.(F), e, e.guarded()})
+		default:
 			list = append(list, step[F]{e.filter.(F), e, e.guarded()})
 		}
 	}
-	return list
+	return append(list, waiting...)
 }

@@ -37,6 +37,7 @@ type Run struct {
 	ofSession standing // settled at Connect or Helo
 	ofTx      standing // settled for the transaction
 	sinks     []sink
+	breached  uint8 // a bit for each filters.Breach that was asked about
 }
 
 // standing is a verdict that outlasts its stage.
@@ -189,6 +190,18 @@ func (r *Run) setAside(q *ruling) Decision {
 func (r *Run) Command(verb, args string) Decision {
 	return ask(r, filters.Command, r.chain.plan.command, func(ctx context.Context, f filters.CommandFilter) filters.Verdict {
 		return f.Command(ctx, r.session, verb, args)
+	})
+}
+
+// Conduct asks about a breach of the protocol, at the first of its kind in the
+// session. A refusal waits for its stage as one found at Connect does.
+func (r *Run) Conduct(b filters.Breach, sample []byte) Decision {
+	if r.breached&(1<<b) != 0 || r.ofSession.accepted || r.ofSession.held != nil || len(r.chain.plan.conduct) == 0 {
+		return Decision{}
+	}
+	r.breached |= 1 << b
+	return ask(r, filters.Conduct, r.chain.plan.conduct, func(ctx context.Context, f filters.ConductFilter) filters.Verdict {
+		return f.Conduct(ctx, r.session, b, sample)
 	})
 }
 

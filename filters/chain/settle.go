@@ -36,7 +36,9 @@ func (r *Run) standing(stage filters.Stage) (Decision, bool) {
 		h = r.ofTx.held
 	}
 	switch {
-	case h != nil && h.waits && stage < r.chain.options.DelayReject:
+	case stage == filters.Conduct: // Run.Conduct has looked
+		return Decision{}, false
+	case h != nil && h.waits && r.early(stage):
 		return Decision{}, true
 	case h != nil:
 		return r.tell(h), true
@@ -58,8 +60,10 @@ func (r *Run) settle(e *entry, stage filters.Stage, v filters.Verdict) (Decision
 		return Decision{}, false
 	}
 	ru := newRuling(e, stage, v)
-	r.note(e, stage, ru.reason, ru.decision.Action)
-	if e.Action == Ignore {
+	observed := e.Action == Ignore || v.Finding.Observed
+	r.note(e, stage, ru.reason, ru.decision.Action, observed)
+	r.countRuling(ru, observed)
+	if observed {
 		r.logIgnored(ru)
 		return Decision{}, false
 	}
@@ -81,10 +85,11 @@ func (r *Run) resolve(e *entry, stage filters.Stage, v filters.Verdict) filters.
 		return v
 	}
 	r.logFailure(e, stage, v.Finding.Err)
+	r.chain.counted.failures.Add(1, r.session.Listener, stage.String(), e.Name, e.OnError.String())
 	settled := &filters.Finding{Reply: undecided, Reason: v.Finding.Reason}
 	switch e.OnError {
 	case ErrorContinue:
-		r.note(e, stage, v.Finding.Reason, filters.Continue)
+		r.note(e, stage, v.Finding.Reason, filters.Continue, e.Action == Ignore)
 		return filters.Verdict{}
 	case ErrorReject:
 		settled.Reply = undecidedReject
@@ -95,9 +100,9 @@ func (r *Run) resolve(e *entry, stage filters.Stage, v filters.Verdict) filters.
 
 // note tells the filters that are asked later. What answers a verb belongs to
 // no message.
-func (r *Run) note(e *entry, stage filters.Stage, reason string, action filters.Action) {
+func (r *Run) note(e *entry, stage filters.Stage, reason string, action filters.Action, observed bool) {
 	if stage != filters.Command {
-		r.tx.Note(filters.Noted{Filter: e.Name, Stage: stage, Reason: reason, Action: action, Ignored: e.Action == Ignore})
+		r.tx.Note(filters.Noted{Filter: e.Name, Stage: stage, Reason: reason, Action: action, Ignored: observed})
 	}
 }
 
@@ -118,7 +123,7 @@ func newRuling(e *entry, stage filters.Stage, v filters.Verdict) *ruling {
 // it ends the stage.
 func (r *Run) rule(ru *ruling) (Decision, bool) {
 	st := &r.ofTx
-	if ru.stage <= filters.Helo {
+	if ru.stage.OfSession() {
 		st = &r.ofSession
 	}
 	lasts := ru.stage != filters.Command
@@ -146,7 +151,7 @@ func (r *Run) rule(ru *ruling) (Decision, bool) {
 
 // refuse tells a refusal now, or holds it until its stage.
 func (r *Run) refuse(ru *ruling, st *standing) Decision {
-	ru.waits = ru.decision.Action != filters.Hangup && ru.stage < r.chain.options.DelayReject
+	ru.waits = ru.decision.Action != filters.Hangup && r.early(ru.stage)
 	if ru.waits {
 		st.held = ru
 		return Decision{}
@@ -155,10 +160,19 @@ func (r *Run) refuse(ru *ruling, st *standing) Decision {
 		st.final = ru // told, and logged, at the end of the transaction
 		return r.worded(ru)
 	}
-	if ru.stage <= filters.Helo {
+	if ru.stage.OfSession() {
 		st.held = ru // a client that goes on in spite of it hears it again
 	}
 	return r.tell(ru)
+}
+
+// early reports whether a refusal found at that stage waits for a later one. A
+// breach may be found at any time: it waits unless nothing does.
+func (r *Run) early(stage filters.Stage) bool {
+	if stage == filters.Conduct {
+		stage = filters.Connect
+	}
+	return stage < r.chain.options.DelayReject
 }
 
 // tell returns what the client is about to hear, and logs it.

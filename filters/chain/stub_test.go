@@ -81,6 +81,12 @@ func (f *stub) Message(ctx context.Context, _ *filters.Transaction) filters.Verd
 func (f *stub) Command(ctx context.Context, _ *filters.Session, _, _ string) filters.Verdict {
 	return f.at(ctx, filters.Command)
 }
+func (f *stub) Conduct(ctx context.Context, _ *filters.Session, b filters.Breach, _ []byte) filters.Verdict {
+	if f.calls != nil {
+		*f.calls = append(*f.calls, f.name+"."+b.String())
+	}
+	return f.finds[filters.Conduct]
+}
 func (f *stub) Body(ctx context.Context, t *filters.Transaction) io.Writer {
 	if f.open != nil {
 		return f.open(t)
