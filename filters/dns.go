@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -107,34 +106,6 @@ func (e *DNSError) Unwrap() error { return e.Err }
 // NotFound reports whether the DNS has answered that there is nothing.
 func NotFound(err error) bool {
 	return errors.Is(err, ErrNXDomain) || errors.Is(err, ErrNoData)
-}
-
-// Addresses returns the addresses of a host, IPv4 first. It fails with
-// ErrNXDomain or ErrNoData only if there are none of either kind; an answer of
-// one kind is enough where the other one fails.
-func Addresses(ctx context.Context, r Resolver, host string) ([]netip.Addr, error) {
-	type result struct {
-		Answer
-		err error
-	}
-	six := make(chan result, 1)
-	go func() {
-		a, err := r.Lookup(ctx, Question{host, TypeAAAA})
-		six <- result{a, err}
-	}()
-	a4, err4 := r.Lookup(ctx, Question{host, TypeA})
-	a6 := <-six
-	switch {
-	case err4 == nil && a6.err == nil:
-		return slices.Concat(a4.Addrs, a6.Addrs), nil
-	case err4 == nil:
-		return a4.Addrs, nil
-	case a6.err == nil:
-		return a6.Addrs, nil
-	case NotFound(err4) && !NotFound(a6.err):
-		return nil, a6.err
-	}
-	return nil, err4
 }
 
 // ReverseLabels returns the labels under which the DNS files an address, before

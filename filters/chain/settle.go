@@ -86,7 +86,7 @@ func (r *Run) resolve(e *entry, stage filters.Stage, v filters.Verdict) filters.
 	}
 	r.logFailure(e, stage, v.Finding.Err)
 	r.chain.counted.failures.Add(1, r.session.Listener, stage.String(), e.Name, e.OnError.String())
-	settled := &filters.Finding{Reply: undecided, Reason: v.Finding.Reason}
+	settled := &filters.Finding{Reply: undecided, Reason: v.Finding.Reason, Observed: v.Finding.Observed}
 	switch e.OnError {
 	case ErrorContinue:
 		r.note(e, stage, v.Finding.Reason, filters.Continue, e.Action == Ignore)

@@ -119,6 +119,21 @@ func TestObserved(t *testing.T) {
 	}
 }
 
+// The failure of a test that is observed only is no more than observed.
+func TestObservedFailure(t *testing.T) {
+	v := filters.Failed(errBoom)
+	v.Finding.Observed = true
+	for _, o := range []chain.OnError{chain.ErrorTempFail, chain.ErrorReject} {
+		k := start(t, filters.Rcpt, one(answers{filters.Rcpt: v}, onError(o)))
+		wantAction(t, k.until(filters.Rcpt), filters.Continue)
+		k.Done(taken)
+		k.Close()
+		if got := k.messages(); got != "filter failed, would have refused, accepted" {
+			t.Errorf("%v: log = %s", o, got)
+		}
+	}
+}
+
 // tally counts in place of the operator's instruments.
 type tally struct {
 	mu     sync.Mutex

@@ -104,3 +104,29 @@ func TestParseErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestASCII(t *testing.T) {
+	for domain, want := range map[string]string{
+		"Example.COM":             "example.com",
+		"example.com.":            "example.com",
+		"my_host.example":         "my_host.example",
+		"localhost":               "localhost",
+		"Exämple.com":             "xn--exmple-cua.com",
+		"bücher。example":          "xn--bcher-kva.example",
+		"💩.la":                    "xn--ls8h.la",
+		"":                        "",
+		".":                       "",
+		"a..example":              "",
+		"a b.example":             "",
+		"a\x00.example":           "",
+		"ä\xff.example":           "",
+		"[192.0.2.1]":             "",
+		strings.Repeat("ä", 80):   "",
+		strings.Repeat("ä", 2000): "",
+	} {
+		got, ok := domains.ASCII(domain)
+		if ok != (want != "") || ok && got != want {
+			t.Errorf("ASCII(%q) = %q, %v; want %q", domain, got, ok, want)
+		}
+	}
+}

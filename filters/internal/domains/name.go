@@ -1,6 +1,13 @@
 // Package domains compares domain names with lists of them.
 package domains
 
+import (
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+)
+
 // Limits of a domain name in octets (RFC 5321 section 4.5.3.1.2, RFC 1035
 // section 2.3.4).
 const (
@@ -41,4 +48,25 @@ func validLabel(label string, underscore bool) bool {
 		}
 	}
 	return true
+}
+
+// ASCII returns a domain as the DNS is asked for it: in lower case, with
+// A-labels for what is not ASCII (RFC 5890), without a final dot. ok is false
+// for what is not a domain name, underscores tolerated.
+func ASCII(domain string) (name string, ok bool) {
+	name = strings.TrimSuffix(domain, ".")
+	if !ascii(name) {
+		if len(name) > 4*maxName || !utf8.ValidString(name) { // no more of it fits, and encoding takes time
+			return "", false
+		}
+		encoded, err := idna.Lookup.ToASCII(name)
+		if err != nil { // registered all the same, such as an emoji
+			encoded, err = idna.Punycode.ToASCII(name)
+		}
+		if err != nil {
+			return "", false
+		}
+		name = encoded
+	}
+	return strings.ToLower(name), Valid(name, true)
 }
