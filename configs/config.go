@@ -15,10 +15,14 @@ type Config struct {
 	Log          Log           `yaml:"log" doc:"the operator's log, which goes to standard error"`
 	DrainTimeout time.Duration `yaml:"drain_timeout" min:"0s" doc:"how long sessions may go on after the order to stop; those still open then are told 421"`
 	Sessions     Sessions      `yaml:"sessions" doc:"how many clients are served at once; those beyond are told 421"`
+	DNS          DNS           `yaml:"dns" doc:"how the filters look up names and addresses"`
+	State        State         `yaml:"state" doc:"what filters remember beyond a session, such as which clients have passed their tests"`
+	Admin        Admin         `yaml:"admin" doc:"how to watch the running program"`
 	DelayReject  Delay         `yaml:"delay_reject" doc:"the stage until which a refusal found earlier waits, so that the log knows sender and recipient: connect (no delay), helo, mail or rcpt"`
 	Listeners    []Listener    `yaml:"listeners" required:"true" doc:"where clients connect, and where their mail goes from there"`
 	Chain        []chain.Spec  `yaml:"-"` // read by entries
 
+	Version  string   `yaml:"-"` // of the program, as its metrics tell it; set by who runs it
 	Dir      string   `yaml:"-"` // where the file is: relative file names in options start here
 	Warnings []string `yaml:"-"` // what looks like a mistake, but does no harm
 
@@ -88,6 +92,16 @@ func defaults() Config {
 		Log:          Log{Level: "info", Format: Text},
 		DrainTimeout: 30 * time.Second,
 		Sessions:     Sessions{Max: 1000, MaxPerClient: 50},
-		DelayReject:  "rcpt",
+		DNS: DNS{
+			AttemptTimeout: 2 * time.Second,
+			Timeout:        8 * time.Second,
+			Tries:          2,
+			CacheEntries:   50_000,
+			MinTTL:         time.Minute,
+			MaxTTL:         time.Hour,
+			RandomCase:     true,
+		},
+		State:       State{Entries: 100_000},
+		DelayReject: "rcpt",
 	}
 }

@@ -34,8 +34,8 @@ type positions map[string]strict.Pos
 // common is what an entry of any kind may have.
 type common struct {
 	Name      string        `yaml:"name" doc:"what the entry is called in the log; the kind's name by default; needed when a kind has several entries"`
-	Action    chain.Action  `yaml:"action" doc:"what to do about a finding: enforce it, ignore it but for a record in the log, or drop the connection"`
-	OnError   chain.OnError `yaml:"on_error" doc:"what to do when the filter cannot decide: tempfail, continue as if it had found nothing, or reject"`
+	Action    chain.Action  `yaml:"action" doc:"what to do about a finding: enforce it, ignore it but for a record in the log, or drop the connection; enforce by default, but ignore for kinds whose manual says so"`
+	OnError   chain.OnError `yaml:"on_error" doc:"what to do when the filter cannot decide: tempfail, continue as if it had found nothing, or reject; tempfail by default, but continue for kinds whose manual says so"`
 	Timeout   time.Duration `yaml:"timeout" min:"1ms" doc:"longest wait for one answer; the kind's own by default"`
 	Listeners []string      `yaml:"listeners" doc:"the listeners the entry serves; all by default"`
 
@@ -83,7 +83,7 @@ func (es *entries) read(d *strict.Decoder, item ast.Node) {
 
 // add decodes an entry whose keys have been sorted out.
 func (es *entries) add(d *strict.Decoder, n ast.Node, kind *filters.Kind, own strict.Entry, rest []strict.Entry) {
-	var c common
+	c := commonOf(kind)
 	d.Fields(n, rest, &c, es.names())
 	if kind == nil {
 		if !es.misspelt(rest) {
@@ -113,6 +113,19 @@ func (es *entries) add(d *strict.Decoder, n ast.Node, kind *filters.Kind, own st
 		e.listeners = d.Items(rest[i].Value)
 	}
 	es.list = append(es.list, e)
+}
+
+// commonOf returns what entries of a kind have that spell nothing else; nil
+// stands for a kind that is missing.
+func commonOf(kind *filters.Kind) common {
+	var c common
+	if kind != nil && kind.Observe {
+		c.Action = chain.Ignore
+	}
+	if kind != nil && kind.Lenient {
+		c.OnError = chain.ErrorContinue
+	}
+	return c
 }
 
 // misspelt reports whether some key was unknown, which has been reported.

@@ -1,6 +1,7 @@
 package configs_test
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -21,18 +22,45 @@ type probe struct {
 	Nested  *zone          `yaml:"nested" doc:"one more zone"`
 	Free    any            `yaml:"free" doc:"anything"`
 	Message string         `yaml:"message" doc:"a text"`
+	Lists   []list         `yaml:"lists" doc:"lists, by name or in full"`
+	Best    list           `yaml:"best" doc:"the best of them"`
+	Switch  filters.Test   `yaml:"switch" doc:"a test"`
 }
 
 type zone struct {
 	Name string `yaml:"name" required:"true" doc:"what to look up"`
 }
 
+// list may be written as its name alone.
+type list struct {
+	Name   string `yaml:"name" required:"true" doc:"what it is called"`
+	Weight int    `yaml:"weight" max:"9" doc:"what it counts"`
+	Key    string `yaml:"key" secret:"true" doc:"a customer's key"`
+	Text   bool   `yaml:"-"`
+}
+
+func (l *list) SetDefaults() { l.Weight = 1 }
+
+func (l *list) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return errors.New("want the name of a list")
+	}
+	*l = list{Name: string(text), Weight: 5, Text: true}
+	return nil
+}
+
+// observedKind is one whose entries do nothing unless they say so.
+func observedKind() filters.Kind {
+	return filters.Define(filters.Kind{Name: "observed", Doc: "Does nothing.", Observe: true, Lenient: true}, struct{}{},
+		func(filters.Env, *struct{}) (filters.Filter, error) { return struct{}{}, nil })
+}
+
 func probeKind() filters.Kind {
-	return filters.Define(filters.Kind{Name: "probe", Doc: "Does nothing."}, probe{},
+	return filters.Define(filters.Kind{Name: "probe", Doc: "Does nothing."}, probe{Switch: filters.On},
 		func(filters.Env, *probe) (filters.Filter, error) { return struct{}{}, nil })
 }
 
-func allKinds() []filters.Kind { return append(standard.Kinds(), probeKind()) }
+func allKinds() []filters.Kind { return append(standard.Kinds(), probeKind(), observedKind()) }
 
 // load parses and builds a configuration.
 func load(name string, data []byte) (*configs.Config, error) {

@@ -26,6 +26,8 @@ var settings = []string{
 	"drain_timeout",
 	"sessions::max",
 	"sessions::max_per_client",
+	"state::file",
+	"admin::address",
 }
 
 const prefix = "MAILWEIR_"
@@ -43,7 +45,7 @@ func Flags(fs *pflag.FlagSet) {
 	c := defaults()
 	for _, key := range settings {
 		f, v := c.setting(key)
-		fs.Var(&flagText{text: fmt.Sprint(v), noun: nounOf(v)}, flagOf(key), f.Doc)
+		fs.Var(&flagText{text: fmt.Sprint(v), noun: nounOf(key, v)}, flagOf(key), f.Doc)
 	}
 }
 
@@ -57,8 +59,12 @@ func (t *flagText) Type() string          { return t.noun }
 
 // nounOf names a setting's type in the help. Viper would convert values of
 // flags whose type it knows, and lose the bad ones.
-func nounOf(v reflect.Value) string {
+func nounOf(key string, v reflect.Value) string {
 	switch {
+	case key == "state::file":
+		return "file"
+	case key == "admin::address":
+		return "address"
 	case strict.Words(v.Type()) != nil:
 		return "word"
 	case v.Type() == reflect.TypeFor[string]():

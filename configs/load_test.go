@@ -76,6 +76,7 @@ chain:
 		Nested: &zone{"c"},
 		Free:   []any{uint64(1), map[string]any{"x": "y"}},
 		Ports:  map[string]int{"smtp": 25},
+		Switch: filters.On,
 	}
 	if diff := cmp.Diff(&conf, first.Conf); diff != "" {
 		t.Error(diff)

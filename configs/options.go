@@ -19,12 +19,14 @@ type Option struct {
 	Default  string // as YAML
 	Doc      string
 	Required bool
+	Keys     []Option // of the map that the value is or may be, or each of its items
 }
 
 // Options returns the options of a struct with yaml and doc tags: of what a
 // kind's Conf returns.
-func Options(conf any) []Option {
-	v := reflect.Indirect(reflect.ValueOf(conf))
+func Options(conf any) []Option { return options(reflect.Indirect(reflect.ValueOf(conf))) }
+
+func options(v reflect.Value) []Option {
 	var list []Option
 	for _, f := range strict.Fields(v.Type()) {
 		list = append(list, Option{
@@ -33,9 +35,24 @@ func Options(conf any) []Option {
 			Default:  literal(f.Of(v)),
 			Doc:      f.Doc,
 			Required: f.Required,
+			Keys:     keys(f.Type, f.Of(v)),
 		})
 	}
 	return list
+}
+
+// keys returns the options of a struct, or of the items of a list or map of
+// them. value has the defaults of the struct itself.
+func keys(t reflect.Type, value reflect.Value) []Option {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return keys(t.Elem(), strict.NewItem(t.Elem()))
+	case reflect.Struct:
+		if !strict.IsText(t) || strict.IsEither(t) {
+			return options(value)
+		}
+	}
+	return nil
 }
 
 // typeName says in words what values of the type are.
@@ -45,6 +62,8 @@ func typeName(t reflect.Type) string {
 		return strings.Join(strict.Words(t), " | ")
 	case t == reflect.TypeFor[time.Duration]():
 		return "duration"
+	case strict.IsEither(t):
+		return strings.ToLower(t.Name()) + " or map"
 	case strict.IsText(t):
 		return strings.ToLower(t.Name())
 	}
@@ -67,6 +86,9 @@ func typeName(t reflect.Type) string {
 
 // literal writes a value as YAML in one line.
 func literal(v reflect.Value) string {
+	if s := v.String(); strict.Words(v.Type()) != nil && (s == "true" || s == "false") {
+		return s // the same word as the bool
+	}
 	switch x := v.Interface().(type) {
 	case time.Duration:
 		return duration(x)

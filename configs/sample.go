@@ -21,7 +21,7 @@ const sampleWidth = 100
 
 const sampleHead = `The configuration of mailweir: every option with its default, and one listener.
 
-An option that is commented out is in force as it stands here. Durations are written 500ms, 30s, 5m or 1h. The settings hostname, log, drain_timeout and sessions can be set by the environment (MAILWEIR_LOG_LEVEL) and by flags (--log-level) too, which go before this file.`
+An option that is commented out is in force as it stands here. Durations are written 500ms, 30s, 5m or 1h. The settings hostname, log, drain_timeout, sessions, state.file and admin.address can be set by the environment (MAILWEIR_LOG_LEVEL) and by flags (--log-level) too, which go before this file.`
 
 // Sample returns a commented configuration: all options with their defaults, a
 // listener, and a chain with those kinds. Its text depends on nothing else.
@@ -81,10 +81,25 @@ func (s *sample) option(indent int, f strict.Field, v reflect.Value) {
 		s.line(indent, f.Name+":")
 		s.options(indent+2, v)
 	case f.Required:
-		s.line(indent, f.Name+": "+literal(v))
+		s.value(indent, "", f.Name+": "+literal(v))
 	default:
-		s.line(indent, "#"+f.Name+": "+literal(v))
+		s.value(indent, "#", f.Name+": "+literal(v))
 	}
+}
+
+// value adds an option's line, or several where a list is long. Those after the
+// first stand deeper.
+func (s *sample) value(indent int, sign, text string) {
+	width := sampleWidth - indent - len(sign)
+	for len(text) > width {
+		end := strings.LastIndex(text[:width], ", ")
+		if end < 0 {
+			break
+		}
+		s.line(indent, sign+text[:end+1])
+		text = "  " + text[end+2:]
+	}
+	s.line(indent, sign+text)
 }
 
 func (s *sample) options(indent int, v reflect.Value) {

@@ -32,7 +32,7 @@ func TestSample(t *testing.T) {
 	build(t, c)
 }
 
-var commentedOut = regexp.MustCompile(`(?m)^( *)#([a-z_]+: )`)
+var commentedOut = regexp.MustCompile(`(?m)^( *)#([a-z_]+: |  )`)
 
 // TestSampleDefaults takes the comment signs from all options: what the sample
 // shows must be what is in force without it.

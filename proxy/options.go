@@ -3,13 +3,39 @@ package proxy
 import (
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"strings"
 
 	"github.com/mailweir/mailweir/configs"
 	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/filters/env"
 	"github.com/mailweir/mailweir/proxy/milter"
 	"github.com/mailweir/mailweir/proxy/relay"
 )
+
+// envOptions turns what filters share into the settings of their host.
+func envOptions(cfg *configs.Config, log *slog.Logger) env.Options {
+	servers := make([]netip.AddrPort, len(cfg.DNS.Servers))
+	for i, s := range cfg.DNS.Servers {
+		servers[i] = netip.AddrPort(s)
+	}
+	d := cfg.DNS
+	return env.Options{
+		Log:     log,
+		Version: cfg.Version,
+		DNS: env.DNS{
+			Servers:      servers,
+			Attempt:      d.AttemptTimeout,
+			Timeout:      d.Timeout,
+			Tries:        d.Tries,
+			CacheEntries: d.CacheEntries,
+			MinTTL:       d.MinTTL,
+			MaxTTL:       d.MaxTTL,
+			RandomCase:   d.RandomCase,
+		},
+		State: env.State{File: cfg.StateFile(), Entries: cfg.State.Entries},
+	}
+}
 
 // relayOptions turns a listener of the configuration into a relay's settings.
 func relayOptions(l configs.Listener, c *chain.Chain, limiter *relay.Limiter, log *slog.Logger) relay.Options {

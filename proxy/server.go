@@ -9,11 +9,11 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/mailweir/mailweir/configs"
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/filters/env"
 	"github.com/mailweir/mailweir/proxy/milter"
 	"github.com/mailweir/mailweir/proxy/relay"
 )
@@ -21,8 +21,12 @@ import (
 // Server is all that one configuration asks for.
 type Server struct {
 	log   *slog.Logger
+	host  *env.Host // what the filters of all listeners share
 	chain *chain.Chain
 	doors []*door
+
+	adminAddress string // "" for none
+	admin        *admin // nil before Listen, and for none
 }
 
 // door is one listener.
@@ -38,14 +42,20 @@ type frontEnd interface {
 	Shutdown(context.Context) error
 }
 
-// New makes the chain and the front ends, without opening sockets. Its error
-// is a configs.Problems with all that does not fit.
+// New makes the chain and the front ends, without opening sockets or the state
+// file, and without asking the DNS. Its error is a configs.Problems with all
+// that does not fit.
 func New(cfg *configs.Config, log *slog.Logger) (*Server, error) {
-	built, err := cfg.Build(filters.Env{Log: log, Now: time.Now})
+	host, err := env.Open(envOptions(cfg, log))
 	if err != nil {
+		return nil, cfg.Explain(err)
+	}
+	built, err := cfg.Build(host.Env())
+	if err != nil {
+		host.Close()
 		return nil, err
 	}
-	s := &Server{log: log, chain: built}
+	s := &Server{log: log, host: host, chain: built, adminAddress: cfg.Admin.Address}
 	limiter := relay.NewLimiter(cfg.Sessions.Max, cfg.Sessions.MaxPerClient)
 	var errs []error
 	for _, l := range cfg.Listeners {
@@ -57,7 +67,7 @@ func New(cfg *configs.Config, log *slog.Logger) (*Server, error) {
 		s.doors = append(s.doors, &door{config: l, front: front})
 	}
 	if err := errors.Join(errs...); err != nil {
-		built.Close()
+		s.close()
 		return nil, cfg.Explain(err)
 	}
 	return s, nil
@@ -104,15 +114,33 @@ func Check(cfg *configs.Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	return s.chain.Close()
+	return s.close()
 }
 
-// Listen opens all sockets, or none.
+// close ends what sessions have shared.
+func (s *Server) close() error {
+	err := s.chain.Close()
+	if s.admin != nil { // it can be watched until all filters have ended
+		s.admin.close()
+	}
+	return errors.Join(err, s.host.Close())
+}
+
+// Listen opens all sockets and the state file, or nothing. The filters then
+// begin with what they do beside the sessions.
 func (s *Server) Listen() error {
+	if err := s.open(); err != nil {
+		s.closeSockets()
+		return err
+	}
+	s.chain.Work()
+	return nil
+}
+
+func (s *Server) open() error {
 	for _, d := range s.doors {
 		socket, err := listen(d.config)
 		if err != nil {
-			s.closeSockets()
 			return fmt.Errorf("listener %s: %w", d.config.Name, err)
 		}
 		d.socket = socket
@@ -122,7 +150,14 @@ func (s *Server) Listen() error {
 		}
 		s.log.Info("listening", attrs...)
 	}
-	return nil
+	if s.adminAddress != "" {
+		a, err := listenAdmin(s.adminAddress, s.host.Metrics(), s.log)
+		if err != nil {
+			return err
+		}
+		s.admin = a
+	}
+	return s.host.Start()
 }
 
 // listen opens the listener's socket.
@@ -138,7 +173,12 @@ func (s *Server) closeSockets() {
 	for _, d := range s.doors {
 		if d.socket != nil {
 			d.socket.Close()
+			d.socket = nil
 		}
+	}
+	if s.admin != nil {
+		s.admin.close()
+		s.admin = nil
 	}
 }
 
@@ -153,16 +193,35 @@ func (s *Server) Addr(listener string) net.Addr {
 	return nil
 }
 
+// AdminAddr returns where the metrics are served, nil if they are not. Call it
+// after Listen.
+func (s *Server) AdminAddr() net.Addr {
+	if s.admin == nil {
+		return nil
+	}
+	return s.admin.socket.Addr()
+}
+
 // Serve accepts clients on all listeners until Shutdown. Call it after Listen.
 func (s *Server) Serve() error {
-	return s.each(func(d *door) error { return d.front.Serve(d.socket) })
+	watched := make(chan error, 1)
+	if s.admin != nil {
+		go func() { watched <- s.admin.serve() }()
+	} else {
+		watched <- nil
+	}
+	if err := s.each(func(d *door) error { return d.front.Serve(d.socket) }); err != nil {
+		return err
+	}
+	return <-watched
 }
 
 // Shutdown stops accepting, lets transactions end until ctx does, and closes
-// the chain. It returns ctx's error if sessions had to be cut off.
+// the chain, then what its filters shared. It returns ctx's error if sessions
+// had to be cut off.
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.each(func(d *door) error { return d.front.Shutdown(ctx) })
-	return errors.Join(err, s.chain.Close())
+	return errors.Join(err, s.close())
 }
 
 // each does the same with all doors at once.

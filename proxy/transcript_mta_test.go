@@ -2,10 +2,12 @@ package proxy_test
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,6 +36,7 @@ import (
 type mta struct {
 	milter   *lib.Client
 	upstream *answers
+	from     []string // the clients' addresses and names, one after the other; "" for the real one
 	greets   []string // with what it answers HELO and EHLO, one after the other
 	held     []string // why messages are held in quarantine
 
@@ -46,6 +49,7 @@ func newMTA(milter net.Addr, upstream *answers, dialogues []scene) *mta {
 	m.milter = lib.NewClient(milter.Network(), milter.String(),
 		lib.WithReadTimeout(patience), lib.WithDialer(awaitedEnd{}))
 	for _, d := range dialogues {
+		m.from = append(m.from, d.from)
 		for _, e := range exchanges(d.steps) {
 			if verb, _, _ := strings.Cut(e.command, " "); (verb == "HELO" || verb == "EHLO") && e.reply[0] == '2' {
 				m.greets = append(m.greets, e.reply)
@@ -154,15 +158,40 @@ func (s *mtaSession) talk() error {
 
 func (s *mtaSession) say(reply string) { io.WriteString(s.conn, reply+"\r\n") }
 
+// ownAddress is where clients connect to that are not on this machine.
+const ownAddress = "192.0.2.25"
+
+// client returns the name and the address of the client, as the transcript says
+// they are. The name of one that has none is its address in brackets.
+func (s *mtaSession) client() (name string, addr netip.AddrPort) {
+	addr = s.conn.RemoteAddr().(*net.TCPAddr).AddrPort()
+	if len(s.from) > 0 {
+		told, itsName, _ := strings.Cut(s.from[0], " ")
+		if told != "" {
+			name, addr = itsName, netip.AddrPortFrom(netip.MustParseAddr(told), addr.Port())
+		}
+		s.from = s.from[1:]
+	}
+	return cmp.Or(name, "["+addr.Addr().String()+"]"), addr
+}
+
 // connect tells the milter of the client, and greets it.
 func (s *mtaSession) connect() (err error) {
+	name, client := s.client()
 	s.macros = lib.NewMacroBag()
 	s.macros.Set(lib.MacroMTAFQDN, "mx.example")
+	s.macros.Set(lib.MacroClientName, name)
+	if !client.Addr().IsLoopback() {
+		s.macros.Set(lib.MacroDaemonAddr, ownAddress)
+	}
 	if s.asked, err = s.milter.Session(s.macros); err != nil {
 		return err
 	}
-	client := s.conn.RemoteAddr().(*net.TCPAddr)
-	reply, err := s.ask(s.asked.Conn("["+client.IP.String()+"]", lib.FamilyInet, uint16(client.Port), client.IP.String()))
+	family := lib.FamilyInet
+	if client.Addr().Is6() {
+		family = lib.FamilyInet6
+	}
+	reply, err := s.ask(s.asked.Conn(name, family, client.Port(), client.Addr().String()))
 	s.refusal = reply
 	switch {
 	case err != nil:

@@ -30,7 +30,9 @@ import (
 //	bye               QUIT, answered with 221
 //	mark name         from here on those may go on who
 //	wait name         stand here
-//	from 127.0.0.2    the client's address
+//	logged text       stand here until a record of the log has that message
+//	from 127.0.0.2    the client's address. The MTA of the milter door may tell
+//	                  of any other, and of a confirmed name behind it.
 //	refuse            the upstream does not take connections
 //	shutdown          mailweir is told to stop
 //	# text            a remark
@@ -45,8 +47,8 @@ type scene struct {
 type step struct {
 	pos  string // file:section line
 	side byte   // 'C', 'S', or 0
-	act  string // "say", "close", "cut", "half-close", "reset", "mark", "wait", "shutdown"
-	text string // what to say, or the name of the mark
+	act  string // "say", "close", "cut", "half-close", "reset", "mark", "wait", "logged", "shutdown"
+	text string // what to say or to be logged, or the name of the mark
 }
 
 // parseScene reads a scene; host is the server's name in hello.
@@ -86,7 +88,7 @@ func (s *scene) add(pos, host, line string) error {
 			return err
 		}
 		s.steps = append(s.steps, step{pos, word[0], act, text})
-	case "mark", "wait", "shutdown":
+	case "mark", "wait", "logged", "shutdown":
 		s.steps = append(s.steps, step{pos, 0, word, rest})
 	case "from":
 		s.from = rest
@@ -133,6 +135,8 @@ type stage struct {
 	marks    *marks
 	words    *words
 	octets   bool // the client sends one octet a segment
+	told     bool // the MTA tells of the clients' addresses: they need not be real
+	log      *syncBuffer
 	shutdown func()
 }
 
@@ -156,7 +160,7 @@ func (m *marks) get(name string) chan struct{} {
 // client plays the client's part of the scene.
 func (s *scene) client(stage *stage, addr string) error {
 	d := net.Dialer{Timeout: patience}
-	if s.from != "" {
+	if s.from != "" && !stage.told {
 		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(s.from)}
 	}
 	conn, err := d.DialContext(context.Background(), "tcp", addr)
@@ -272,6 +276,8 @@ func (p *player) take(steps []step) error {
 		case <-time.After(patience):
 			return fmt.Errorf("nobody got to the mark %s", s.text)
 		}
+	case s.act == "logged":
+		return p.awaitRecord(s.text)
 	case s.act == "shutdown":
 		p.shutdown()
 		return nil
@@ -287,6 +293,16 @@ func (p *player) take(steps []step) error {
 		return p.hearPart(s.text)
 	}
 	return fmt.Errorf("cannot wait for %s", steps[0].act)
+}
+
+// awaitRecord waits until a record of the log has that message.
+func (p *player) awaitRecord(msg string) error {
+	for deadline := time.Now().Add(patience); !strings.Contains(p.log.String(), strconv.Quote(msg)); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("nobody has logged %q", msg)
+		}
+	}
+	return nil
 }
 
 // do plays this side's part.

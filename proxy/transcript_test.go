@@ -17,8 +17,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mailweir/mailweir/configs"
-	"github.com/mailweir/mailweir/filters/standard"
+	"github.com/mailweir/mailweir/filters/filtertest"
 	"github.com/mailweir/mailweir/proxy"
+	"github.com/mailweir/mailweir/proxy/internal/peer"
 )
 
 // A transcript is a file of testdata. Its comment says what it shows. Its
@@ -29,6 +30,8 @@ import (
 //	             tell more: "# doors: relay", or milter, that no other front
 //	             end can play it, and why; "# segments: whole" that the
 //	             client's octets may not be cut.
+//	dns          what the DNS knows, as filtertest.NewZone reads it; nothing by
+//	             default.
 //	upstream     what is said on one connection to the upstream: S is the
 //	             upstream, C its client, mailweir. The first such section is
 //	             the first connection, and so on; there must be no others.
@@ -54,6 +57,7 @@ type transcript struct {
 	doors     string // that can, "" for all
 	whole     bool
 	config    string
+	dns       string
 	upstream  []scene
 	dialogues []scene
 	log       []record
@@ -125,6 +129,8 @@ func readTranscript(t *testing.T, file, door string) *transcript {
 		case "config.yaml":
 			tr.config = text
 			tr.note(text)
+		case "dns":
+			tr.dns = text
 		case "upstream":
 			tr.upstream = append(tr.upstream, parseScene(t, file, "up.example", text))
 		case "dialogue":
@@ -194,10 +200,10 @@ milter: {timeouts: {drain: 0s}}
 `
 
 // processKeys are the keys that are not the listener's.
-var processKeys = []string{"drain_timeout", "sessions", "delay_reject", "chain"}
+var processKeys = []string{"drain_timeout", "sessions", "delay_reject", "dns", "state", "admin", "chain"}
 
 // settings returns the whole configuration.
-func (tr *transcript) settings(t *testing.T, upstream string) *configs.Config {
+func (tr *transcript) settings(t *testing.T, names, upstream string) *configs.Config {
 	t.Helper()
 	defaults := listenerDefaults
 	if tr.door == milterDoor {
@@ -215,10 +221,10 @@ func (tr *transcript) settings(t *testing.T, upstream string) *configs.Config {
 	if tr.door == relayDoor {
 		listener["upstream"] = map[string]any{"address": upstream}
 	}
-	whole := map[string]any{}
+	whole := map[string]any{"dns": map[string]any{"servers": []string{names}}}
 	for _, key := range processKeys {
 		if value, ok := own[key]; ok {
-			whole[key] = value
+			merge(whole, map[string]any{key: value})
 			delete(own, key)
 		}
 	}
@@ -228,7 +234,7 @@ func (tr *transcript) settings(t *testing.T, upstream string) *configs.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := configs.Parse(slices.Concat(standard.Kinds(), scriptKinds), "config.yaml", data)
+	cfg, err := configs.Parse(slices.Concat(gateKinds(), scriptKinds), "config.yaml", data)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, data)
 	}
@@ -250,7 +256,7 @@ func merge(under, over map[string]any) {
 
 // playRelay plays the transcript through the relay.
 func (tr *transcript) playRelay(t *testing.T, octets bool) {
-	stage := &stage{marks: newMarks(), words: newWords(), octets: octets}
+	stage := &stage{marks: newMarks(), words: newWords(), octets: octets, log: new(syncBuffer)}
 	upstream := newScriptedUpstream(t, stage, tr.upstream)
 	tr.serve(t, stage, upstream.addr, func(mailweir net.Addr) {
 		tr.talk(t, stage, mailweir)
@@ -259,7 +265,7 @@ func (tr *transcript) playRelay(t *testing.T, octets bool) {
 
 // playMilter plays the transcript through the milter, with an MTA in front.
 func (tr *transcript) playMilter(t *testing.T) {
-	stage := &stage{marks: newMarks(), words: newWords()}
+	stage := &stage{marks: newMarks(), words: newWords(), told: true, log: new(syncBuffer)}
 	tr.serve(t, stage, "", func(mailweir net.Addr) {
 		door, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -306,8 +312,10 @@ func (tr *transcript) talk(t *testing.T, stage *stage, addr net.Addr) {
 
 // serve runs mailweir while play lasts, and looks at its log when all is over.
 func (tr *transcript) serve(t *testing.T, stage *stage, upstream string, play func(net.Addr), end func()) {
-	var log syncBuffer
-	server, err := proxy.New(tr.settings(t, upstream), slog.New(slog.NewJSONHandler(&log, nil)))
+	log := stage.log
+	names := peer.Names(t, fromZone(filtertest.NewZone(t, tr.dns)))
+	defer names.Stop()
+	server, err := proxy.New(tr.settings(t, names.Addr, upstream), slog.New(slog.NewJSONHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

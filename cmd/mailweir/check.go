@@ -13,7 +13,8 @@ func newCheck() *cobra.Command {
 		Use:   "check",
 		Short: "Check the configuration without using it",
 		Long: `Check reads the configuration whole, makes the filters and opens the files they
-name, but no sockets. It prints all problems and exits with 1 if there are any.`,
+name, but no sockets and not the state file, and it asks no name server. It prints
+all problems and exits with 1 if there are any.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(cmd)

@@ -33,6 +33,7 @@ func loadConfig(cmd *cobra.Command) (*configs.Config, error) {
 	if err != nil {
 		return nil, fail(err)
 	}
+	c.Version = versionText()
 	for _, warning := range c.Warnings {
 		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", warning)
 	}

@@ -44,6 +44,7 @@ func demo(cmd *cobra.Command, listen string) error {
 	sink := &sink{out: cmd.OutOrStdout()}
 	go sink.serve(behind)
 
+	c.Version = versionText()
 	c.Listeners[0].Address = listen
 	c.Listeners[0].Upstream.Address = behind.Addr().String()
 	log := newLogger(cmd.ErrOrStderr(), c.Log)

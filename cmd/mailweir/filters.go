@@ -6,12 +6,12 @@ import (
 	"log/slog"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mailweir/mailweir/configs"
 	"github.com/mailweir/mailweir/filters"
+	"github.com/mailweir/mailweir/filters/env"
 	"github.com/mailweir/mailweir/filters/standard"
 )
 
@@ -75,33 +75,69 @@ func printManual(w io.Writer, k filters.Kind) error {
 	if k.Timeout != 0 {
 		fmt.Fprintf(w, "Timeout: %s\n", k.Timeout)
 	}
+	if k.Observe {
+		fmt.Fprintln(w, "Action: ignore, unless the entry spells another")
+	}
+	if k.Lenient {
+		fmt.Fprintln(w, "On error: continue, unless the entry spells another")
+	}
 	printFacts(w, "Sets", k.Sets)
 	printFacts(w, "Reads", k.Reads)
 	fmt.Fprintln(w, "\nOptions:")
-	for _, o := range configs.Options(k.Conf()) {
-		value := "default " + o.Default
-		if o.Required {
-			value = "required"
-		}
-		fmt.Fprintf(w, "\n    %s (%s; %s)\n", o.Name, o.Type, value)
-		for _, line := range configs.Wrap(o.Doc, 72) {
-			fmt.Fprintf(w, "        %s\n", line)
-		}
-	}
+	printOptions(w, "    ", configs.Options(k.Conf()))
 	return nil
+}
+
+// printOptions prints options, and below each the keys of its maps.
+func printOptions(w io.Writer, indent string, options []configs.Option) {
+	for _, o := range options {
+		fmt.Fprintln(w)
+		inner := indent + "    "
+		printWrapped(w, indent, inner, fmt.Sprintf("%s (%s; %s)", o.Name, o.Type, defaultOf(o)))
+		printWrapped(w, inner, inner, o.Doc)
+		printOptions(w, inner, o.Keys)
+	}
+}
+
+// manualWidth is the longest line of what is wrapped.
+const manualWidth = 80
+
+// printWrapped prints a text with an indent for its first line and one for the
+// rest.
+func printWrapped(w io.Writer, first, rest, text string) {
+	indent := first
+	for _, line := range configs.Wrap(text, manualWidth-len(rest)) {
+		fmt.Fprintln(w, indent+line)
+		indent = rest
+	}
+}
+
+// defaultOf says what an option is without being given.
+func defaultOf(o configs.Option) string {
+	switch {
+	case o.Required:
+		return "required"
+	case o.Default == "null":
+		return "optional"
+	}
+	return "default " + o.Default
 }
 
 func printFacts(w io.Writer, title string, facts []filters.FactInfo) {
 	for _, f := range facts {
-		fmt.Fprintf(w, "%s: %s, %s\n", title, f.Name, f.Doc)
+		printWrapped(w, "", "    ", fmt.Sprintf("%s: %s, %s", title, f.Name, f.Doc))
 	}
 }
 
 // stagesOf returns the stages at which a filter of the kind is asked, as its
 // defaults make one; none when they make none.
 func stagesOf(k filters.Kind) filters.Stages {
-	env := filters.Env{Log: slog.New(slog.DiscardHandler), Now: time.Now}
-	f, err := k.New(env, k.Conf())
+	host, err := env.Open(env.Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return 0
+	}
+	defer host.Close()
+	f, err := k.New(host.Env(), k.Conf())
 	if err != nil {
 		return 0
 	}

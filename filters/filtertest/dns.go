@@ -60,7 +60,7 @@ func (z *Zone) Add(text string) error {
 			z.faults[strings.ToLower(dns.Fqdn(words[0]))] = fault
 			continue
 		}
-		p := dns.NewZoneParser(strings.NewReader(line), ".", "")
+		p := dns.NewZoneParser(strings.NewReader(strings.TrimSpace(line)), ".", "")
 		p.SetDefaultTTL(60)
 		rr, _ := p.Next()
 		if err := p.Err(); err != nil || rr == nil {

@@ -6,9 +6,13 @@ import (
 
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/access"
+	"github.com/mailweir/mailweir/filters/dnsbl"
 	"github.com/mailweir/mailweir/filters/headers"
 	"github.com/mailweir/mailweir/filters/helo"
+	"github.com/mailweir/mailweir/filters/pregreet"
 	"github.com/mailweir/mailweir/filters/rcpt"
+	"github.com/mailweir/mailweir/filters/rdns"
+	"github.com/mailweir/mailweir/filters/sender"
 	"github.com/mailweir/mailweir/filters/size"
 	"github.com/mailweir/mailweir/filters/verbs"
 )
@@ -17,8 +21,12 @@ import (
 // what costs least first.
 var kinds = []filters.Kind{
 	access.Kind,
+	rdns.Kind,
+	dnsbl.Kind,
+	pregreet.Kind,
 	verbs.Kind,
 	helo.Kind,
+	sender.Kind,
 	size.Kind,
 	rcpt.Kind,
 	headers.Kind,

@@ -2,10 +2,7 @@ package standard_test
 
 import (
 	"reflect"
-	"strings"
 	"testing"
-
-	"github.com/goccy/go-yaml"
 
 	"github.com/mailweir/mailweir/filters/standard"
 )
@@ -39,22 +36,6 @@ func TestOptionsAreDocumented(t *testing.T) {
 			if tag.Get("yaml") == "" || tag.Get("doc") == "" {
 				t.Errorf("%s: field %s lacks a yaml or doc tag", k.Name, conf.Field(i).Name)
 			}
-		}
-	}
-}
-
-// TestExamples holds that each manual has an example, and that it is a valid
-// entry.
-func TestExamples(t *testing.T) {
-	for _, k := range standard.Kinds() {
-		_, rest, ok := strings.Cut(k.Doc, "\nExample:\n\n    - "+k.Name+": ")
-		if !ok {
-			t.Errorf("%s: the manual has no example", k.Name)
-			continue
-		}
-		options, _, _ := strings.Cut(rest, "\n")
-		if err := yaml.UnmarshalWithOptions([]byte(options), k.Conf(), yaml.Strict()); err != nil {
-			t.Errorf("%s: the example %s does not load: %v", k.Name, options, err)
 		}
 	}
 }

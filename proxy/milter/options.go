@@ -53,7 +53,7 @@ type Timeouts struct {
 // only: see Blind.
 var Offers = filters.Offers{
 	Stages: filters.AllStages,
-	Needs:  filters.WholeMessage | filters.DoQuarantine | filters.Edits | filters.TellHELO,
+	Needs:  filters.WholeMessage | filters.DoQuarantine | filters.Edits | filters.TellHELO | filters.HearClient,
 }
 
 // Blind lists what filters may ask for and see but a part of: those that ask
@@ -71,5 +71,10 @@ var Blind = []struct {
 	{
 		With: filters.Offers{Stages: filters.AllStages, Needs: Offers.Needs &^ filters.TellHELO},
 		Why:  "an MTA that asks a milter does not tell HELO from EHLO: helo_after_ehlo finds nothing here",
+	},
+	{
+		With: filters.Offers{Stages: filters.AllStages, Needs: Offers.Needs &^ filters.HearClient},
+		Why: "a milter does not see what a client says before it is greeted, nor what it sends ahead: " +
+			"this filter finds nothing here, use postscreen of Postfix, or a listener of mode relay",
 	},
 }

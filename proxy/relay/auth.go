@@ -38,7 +38,7 @@ func (s *session) auth(cmd smtp.Command) error {
 			return nil
 		}
 		s.up.replies.Release()
-		if err := s.authLine(); err != nil {
+		if told, err := s.authLine(); told || err != nil {
 			return err
 		}
 	}
@@ -57,16 +57,22 @@ func (s *session) authStep() (smtp.ServerReply, error) {
 }
 
 // authLine queues the client's next line for the upstream. A line that cannot
-// be passed on cancels the exchange, on both sides.
-func (s *session) authLine() error {
+// be passed on cancels the exchange, on both sides. told reports that the
+// client was refused instead.
+func (s *session) authLine() (told bool, err error) {
 	line, err := s.in.ReadLine(maxAuthLine)
-	var fault smtp.Fault
-	if errors.As(err, &fault) {
-		line = []byte("*")
-	} else if err != nil {
+	fault, bad := errors.AsType[smtp.Fault](err)
+	if err != nil && !bad {
 		s.closeUpstream() // it would take QUIT for a part of the exchange
-		return err
+		return false, err
+	}
+	if told, err := s.watchAuth(fault); told || err != nil {
+		s.closeUpstream()
+		return told, err
+	}
+	if bad {
+		line = []byte("*")
 	}
 	s.up.out = append(append(s.up.out, line...), '\r', '\n')
-	return nil
+	return false, nil
 }

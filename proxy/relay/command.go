@@ -15,6 +15,9 @@ func (s *session) command(line []byte) error {
 		s.answer(with(badLine, string(smtp.LineTooLong)))
 		return nil
 	}
+	if told, err := s.watch(cmd, line); told || err != nil {
+		return err
+	}
 	switch cmd.Verb {
 	case smtp.MAIL:
 		return s.mail(cmd)
@@ -159,6 +162,11 @@ func (s *session) refuse(d chain.Decision) error {
 	if d.Reply.Code != 421 && d.Reply.Code != 521 {
 		return nil
 	}
+	return s.hangUp(d)
+}
+
+// hangUp ends the session behind a refusal.
+func (s *session) hangUp(d chain.Decision) error {
 	if err := s.settle(); err != nil {
 		return err
 	}

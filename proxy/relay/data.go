@@ -24,6 +24,9 @@ func (s *session) data(cmd smtp.Command) error {
 		return err
 	}
 	if s.tx.local || s.relay.hold {
+		if told, err := s.lastLook(); told || err != nil {
+			return err
+		}
 		s.answer(goAhead)
 		return s.text()
 	}
@@ -37,6 +40,9 @@ func (s *session) data(cmd smtp.Command) error {
 		return nil
 	case !s.tx.open:
 		return s.lostUpstream("DATA", errors.New("reply 354 without a sender"))
+	}
+	if told, err := s.lookBefore354(); told || err != nil {
+		return err
 	}
 	return s.text()
 }

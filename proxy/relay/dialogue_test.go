@@ -43,8 +43,8 @@ func follow(sent, heard []byte) (*dialogue, error) {
 			return d, fmt.Errorf("not a reply: %v in %q", err, heard)
 		}
 		reply.Wire = bytes.Clone(reply.Wire)
-		if n := len(d.replies); n > 0 && d.replies[n-1].Code == 421 {
-			return d, fmt.Errorf("%d behind 421", reply.Code)
+		if n := len(d.replies); n > 0 && isLast(d.replies[n-1]) {
+			return d, fmt.Errorf("%d behind %d", reply.Code, d.replies[n-1].Code)
 		}
 		d.replies = append(d.replies, reply)
 	}
@@ -53,11 +53,14 @@ func follow(sent, heard []byte) (*dialogue, error) {
 	}
 	switch left := d.replies[min(d.next, len(d.replies)):]; {
 	case len(left) == 0:
-	case len(left) > 1 || left[0].Code != 421:
+	case len(left) > 1 || !isLast(left[0]):
 		return d, fmt.Errorf("%d replies too many, the first %q", len(left), left[0].Wire)
 	}
 	return d, nil
 }
+
+// isLast reports whether the session ends behind that reply.
+func isLast(r smtp.ServerReply) bool { return r.Code == 421 || r.Code == 521 }
 
 // reply takes the next reply; code is 0 when there is none.
 func (d *dialogue) reply() (code int) {
@@ -165,11 +168,7 @@ func (p *play) check(sent []byte) (*dialogue, error) {
 	if err != nil {
 		return d, err
 	}
-	var taken []string
-	for i := range p.up {
-		taken = append(taken, p.up[i].oracle.taken()...)
-	}
-	told := d.taken()
+	taken, told := p.taken(), d.taken()
 	if len(told) > len(taken) {
 		return d, fmt.Errorf("%d messages acknowledged, the upstream has %d", len(told), len(taken))
 	}
@@ -185,6 +184,14 @@ func (p *play) check(sent []byte) (*dialogue, error) {
 		}
 	}
 	return d, nil
+}
+
+// taken returns the messages that the upstream has whole.
+func (p *play) taken() (bodies []string) {
+	for _, u := range p.up {
+		bodies = append(bodies, u.oracle.taken()...)
+	}
+	return bodies
 }
 
 // answered reports whether the last message's end was answered.

@@ -5,6 +5,12 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/mailweir/mailweir/filters"
+	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/filters/filtertest"
+	"github.com/mailweir/mailweir/filters/pregreet"
 )
 
 // FuzzSession drives a whole session with any octets from both sides. What
@@ -20,6 +26,7 @@ func FuzzSession(f *testing.F) {
 		"HELO c\r\nNOOP\nNOOP\r\n" + mail + "DATA\r\nx\n.\nMAIL FROM:<e@v.il>\r\n.\r\nVRFY x\r\nHELP\r\n",
 		"EHLO c\r\nAUTH LOGIN\r\nabc\r\ndef\r\nSTARTTLS\r\nXCLIENT ADDR=1.2.3.4\r\nXFORWARD NAME=x\r\nQUIT\r\n",
 		"EHLO c\r\nMAIL FROM:<a@x> BODY=BINARYMIME SIZE=10\r\nRCPT TO:<b@y>\r\nBDAT 3\r\n\x00\r\nBDAT 0 LAST\r\n",
+		"EHLO c\r\n" + mail + "NOOP\n\r\nDATA\r\n.\r\nGET / HTTP/1.1\r\n\x16\x03\x01",
 		"EHLO c\r\n" + mail + "DATA\r\n.\r\n" + mail + mail + "DATA\r\nhello\r\n.\r\nEHLO d\r\n" + mail + "DATA\r\nlost",
 	} {
 		for _, upstream := range []string{"", "\xff\xff\xff", "\xff\xff250 a\r\n450 b\r\n354 c\r\n", "220 a\r\n421 b\r\n",
@@ -27,6 +34,9 @@ func FuzzSession(f *testing.F) {
 			"\xff\xff\xff\xff25", "\xff\xff250 a\r\n250 b\r\n354 c\r\n550 early\r\n", "\xff\xff\xff\xff421 closing\r\n"} {
 			f.Add([]byte(client), []byte(upstream), byte(0), byte(0))
 			f.Add([]byte(client), []byte(upstream), byte(0x80), byte(0))
+			f.Add([]byte(client), []byte(upstream), byte(9), byte(0x40))
+			f.Add([]byte(client), []byte(upstream), byte(0x80), byte(0x40))
+			f.Add([]byte(client), []byte(upstream), byte(0), byte(0x80))
 		}
 	}
 	f.Fuzz(func(t *testing.T, client, upstream []byte, cut, flags byte) {
@@ -35,9 +45,13 @@ func FuzzSession(f *testing.F) {
 		if cut >= 0x80 {
 			p.hold(t)
 		}
+		early := flags&0x80 != 0
+		if early || flags&0x40 != 0 {
+			p.guard(t, early)
+		}
 		p.options.FixLines = flags&1 != 0
 		p.options.FixNUL = flags&2 != 0
-		p.options.MaxErrors = 5 + int(flags>>4)
+		p.options.MaxErrors = 5 + 5*int(flags>>4&3)
 		p.more = inOneGo(string(client), either(flags&4 != 0))
 		pieces := strings.Split(string(upstream), "\xff")
 		p.answer = func(n int, usual string) (string, error) {
@@ -53,6 +67,9 @@ func FuzzSession(f *testing.F) {
 		if _, err := p.check(client); err != nil {
 			t.Errorf("%v\nclient heard %q", err, p.heard)
 		}
+		if taken := p.taken(); early && len(client) > 0 && len(taken) > 0 {
+			t.Errorf("the client talked before it was greeted, and the upstream has %q", taken)
+		}
 	})
 }
 
@@ -62,4 +79,24 @@ func either(silent bool) error {
 		return os.ErrDeadlineExceeded
 	}
 	return io.EOF
+}
+
+// guard puts pregreet in force. With early the client is heard before it is
+// greeted, and all it sends in one go is early talk.
+func (p *play) guard(t testing.TB, early bool) {
+	options := "{exempt: [], wait: 0s}"
+	if early {
+		options = "{exempt: [], wait: 1ms}"
+	}
+	kind := filters.Kind{Name: "stub", New: func(filters.Env, any) (filters.Filter, error) { return &stub{}, nil }}
+	if p.held {
+		kind.Needs = filters.WholeMessage
+	}
+	specs := []chain.Spec{{Kind: pregreet.Kind, Conf: filtertest.Conf(t, pregreet.Kind, options)}, {Kind: kind}}
+	env := filters.Env{Log: p.options.Log, Now: time.Now, Store: new(recollection)}
+	c, err := chain.Build(env, specs, chain.Options{DelayReject: filters.Rcpt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.options.Chain = c
 }

@@ -32,20 +32,28 @@ func (s *session) helo(cmd smtp.Command) error {
 	if err != nil {
 		return err
 	}
-	if reply.Class() != 2 {
-		s.greeted = false
-		s.sayWire(reply)
-	} else {
-		s.greeted = true
-		s.info.HadEHLO = s.info.HadEHLO || esmtp
-		s.offer = s.up.offer
-		s.sayHello(reply, esmtp)
+	defer s.up.replies.Release()
+	s.greeted = reply.Class() == 2
+	if s.greeted {
+		return s.greet(reply, esmtp)
 	}
-	s.up.replies.Release()
+	s.sayWire(reply)
 	if reply.Code == 421 {
 		s.closeUpstream()
 		return errEnd
 	}
+	return nil
+}
+
+// greet answers a client that the upstream has greeted.
+func (s *session) greet(reply smtp.ServerReply, esmtp bool) error {
+	if told, err := s.lastLook(); told || err != nil {
+		s.greeted = false
+		return err
+	}
+	s.info.HadEHLO = s.info.HadEHLO || esmtp
+	s.offer = s.up.offer
+	s.sayHello(reply, esmtp)
 	return nil
 }
 

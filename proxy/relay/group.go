@@ -104,6 +104,7 @@ func (s *session) relayReply(a ask, reply smtp.ServerReply) error {
 	if a.verb == smtp.DATA && reply.Class() == 2 {
 		return s.lostUpstream("DATA", fmt.Errorf("%w: reply %s", errOutOfStep, reply.Reply()))
 	}
+	s.tx.answer = len(s.out)
 	s.sayWire(reply)
 	s.note(a, reply)
 	if reply.Code == 421 {

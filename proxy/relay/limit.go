@@ -47,6 +47,17 @@ func (l *Limiter) acquire(client netip.Addr) (reason string) {
 	return ""
 }
 
+// load returns the share of the sessions that may be which there are, 0 if
+// there is no limit.
+func (l *Limiter) load() float64 {
+	if l.max <= 0 {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return float64(l.all) / float64(l.max)
+}
+
 // release counts it out.
 func (l *Limiter) release(client netip.Addr) {
 	n := network(client)

@@ -57,4 +57,4 @@ type UpstreamTimeouts struct {
 }
 
 // Offers is what the relay can do for a chain.
-var Offers = filters.Offers{Stages: filters.AllStages, Needs: filters.WholeMessage | filters.Edits | filters.TellHELO}
+var Offers = filters.Offers{Stages: filters.AllStages, Needs: filters.WholeMessage | filters.Edits | filters.TellHELO | filters.HearClient}

@@ -14,7 +14,7 @@ type peeker struct {
 	fn  func(fd uintptr) bool // kept, so that a look does not allocate
 	n   int
 	err error
-	buf [1]byte
+	buf [maxSample]byte
 }
 
 func newPeeker(conn net.Conn) *peeker {
@@ -28,6 +28,9 @@ func newPeeker(conn net.Conn) *peeker {
 	}
 	return p
 }
+
+// seen returns the first octets of what the last look has found.
+func (p *peeker) seen() []byte { return p.buf[:max(p.n, 0)] }
 
 // look returns whether there is something to read, and whether the other side
 // has closed or the connection is broken. The read deadline must lie ahead.

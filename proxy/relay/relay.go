@@ -19,6 +19,7 @@ type Relay struct {
 	Options
 	announce filters.Announcement
 	wants    filters.Stages
+	hears    bool          // filters listen before the greeting
 	hold     bool          // messages are held until the verdict
 	slots    chan struct{} // one for each upstream connection
 
@@ -47,7 +48,7 @@ func New(o Options) (*Relay, error) {
 		sessions: make(map[*session]struct{}),
 	}
 	wants, needs := o.Chain.Wants()
-	r.wants, r.hold = wants, holds(needs)
+	r.wants, r.hold, r.hears = wants, holds(needs), needs&filters.HearClient != 0
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r, nil
 }

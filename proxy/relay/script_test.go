@@ -223,6 +223,18 @@ func take(pending *[]byte, b []byte, cut int) int {
 	return n
 }
 
+// SyscallConn lets the relay look at a socket in the same state.
+func (c *clientEnd) SyscallConn() (syscall.RawConn, error) {
+	return rawState(func() state {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if len(c.pending) > 0 {
+			return readable
+		}
+		return idle
+	}), nil
+}
+
 // upstreamEnd is one connection to the upstream as the relay sees it.
 type upstreamEnd struct {
 	*play

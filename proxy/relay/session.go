@@ -38,6 +38,8 @@ type session struct {
 	goodbye bool      // the client said QUIT: it sends no more
 	offer   *offer    // what the client was offered
 
+	conduct *conduct // nil if the chain does not ask about it
+
 	asks   []ask // commands whose replies are outstanding
 	tx     transaction
 	errors int // since the last message was delivered
@@ -46,8 +48,9 @@ type session struct {
 	patience time.Duration // with the client, for what it owes next
 	deadline time.Time     // of that, counted from when it had its answers
 
-	mu       sync.Mutex // guards what drain and cut look at
-	waiting  bool       // for a command, outside of a transaction
+	mu       sync.Mutex      // guards what drain and cut look at
+	waiting  bool            // for a command, outside of a transaction
+	hearing  context.Context // of a Listen under way
 	draining bool
 	isCut    bool
 }
@@ -60,6 +63,7 @@ type transaction struct {
 	binary   bool // BODY=BINARYMIME
 	chunks   bool // a BDAT was seen
 	goAhead  bool // the upstream said 354
+	answer   int  // where in session.out its last reply begins
 	asked    int  // recipients that the client named
 	accepted int  // recipients that the upstream accepted
 	pending  int  // recipients whose replies are outstanding
@@ -89,6 +93,10 @@ func newSession(r *Relay, conn net.Conn, client netip.AddrPort) *session {
 		Hostname: r.Hostname,
 		Client:   client,
 		Local:    addrPort(conn.LocalAddr()),
+		Load:     r.Limiter.load(),
+	}
+	if r.wants.Has(filters.Conduct) {
+		s.conduct = &conduct{peek: newPeeker(conn)}
 	}
 	s.in = smtp.NewReader(source{s})
 	s.ctx, s.stop = context.WithCancel(r.ctx)
@@ -107,7 +115,7 @@ func (s *session) serve() {
 		}
 	}()
 	s.run = s.relay.Chain.Start(s.ctx, &s.info)
-	if d := s.run.Connect(); d.Refuses() {
+	if d := s.connect(); d.Refuses() {
 		s.sayDecision(d)
 		s.linger()
 		return
@@ -132,11 +140,11 @@ func (s *session) next() error {
 		}
 	}
 	s.expect(s.relay.Timeouts.Command)
-	line, err := s.in.ReadLine(max(s.relay.CommandLine, maxAuthLine))
+	line, err := s.line()
 	fault, bad := errors.AsType[smtp.Fault](err)
 	switch {
 	case bad:
-		if err := s.badLine(fault); err != nil {
+		if err := s.badLine(fault, line); err != nil {
 			return err
 		}
 	case err != nil:
@@ -162,7 +170,12 @@ const maxQueued = 16 << 10
 // maxAuthLine is the longest line of an AUTH exchange (RFC 4954 section 4).
 const maxAuthLine = 12288
 
-func (s *session) badLine(fault smtp.Fault) error {
+func (s *session) badLine(fault smtp.Fault, octets []byte) error {
+	if fault == smtp.BareLF {
+		if told, err := s.breach(filters.BareLF, octets); told || err != nil {
+			return err
+		}
+	}
 	s.answer(with(badLine, string(fault)))
 	if fault == smtp.TooMuchJunk {
 		if err := s.settle(); err != nil {
@@ -215,8 +228,14 @@ func (s *session) beginWait() error {
 	if s.isCut || s.draining && s.waiting {
 		return errDraining
 	}
+	if s.hearing != nil && s.hearing.Err() != nil {
+		return s.conn.SetReadDeadline(longAgo)
+	}
 	return s.conn.SetReadDeadline(s.deadline)
 }
+
+// longAgo is the deadline that ends a read which waits.
+var longAgo = time.Unix(1, 0)
 
 func (s *session) endWait() {
 	s.mu.Lock()
@@ -237,7 +256,7 @@ func (s *session) drain() {
 	defer s.mu.Unlock()
 	s.draining = true
 	if s.waiting {
-		s.conn.SetReadDeadline(time.Unix(1, 0))
+		s.conn.SetReadDeadline(longAgo)
 	}
 }
 
@@ -245,7 +264,7 @@ func (s *session) drain() {
 func (s *session) cut() {
 	s.mu.Lock()
 	s.draining, s.isCut = true, true
-	s.conn.SetReadDeadline(time.Unix(1, 0))
+	s.conn.SetReadDeadline(longAgo)
 	s.conn.SetWriteDeadline(time.Now().Add(lastWrite))
 	s.mu.Unlock()
 	s.stop()

@@ -20,14 +20,18 @@ type bench struct {
 	replies int
 }
 
-// newBench opens a session; commands are what round sends.
-func newBench(t testing.TB, commands string) *bench {
+// newBench opens a session; commands are what round sends. guarded says that the
+// chain listens and watches.
+func newBench(t testing.TB, commands string, guarded bool) *bench {
 	up, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := settings(t, slog.New(slog.DiscardHandler))
 	o.Upstream = up.Addr().String()
+	if guarded {
+		pregreeting(t, &o, new(recollection), "{wait: 0s, exempt: []}")
+	}
 	r, err := relay.New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +113,7 @@ var cycles = map[string]string{
 func BenchmarkCommands(b *testing.B) {
 	for name, commands := range cycles {
 		b.Run(name, func(b *testing.B) {
-			s := newBench(b, commands)
+			s := newBench(b, commands, false)
 			b.ReportAllocs()
 			for b.Loop() {
 				s.round(b)
@@ -122,9 +126,11 @@ func BenchmarkCommands(b *testing.B) {
 // was reset and, now and then, room for addresses.
 func TestCommandsDoNotAllocate(t *testing.T) {
 	for name, most := range map[string]float64{"NOOP": 0, "RSET": 0, "cycle": 8} {
-		s := newBench(t, cycles[name])
-		if n := testing.AllocsPerRun(500, func() { s.round(t) }); n > most {
-			t.Errorf("%s: %v allocations", name, n)
+		for _, guarded := range []bool{false, true} {
+			s := newBench(t, cycles[name], guarded)
+			if n := testing.AllocsPerRun(500, func() { s.round(t) }); n > most {
+				t.Errorf("%s, guarded %v: %v allocations", name, guarded, n)
+			}
 		}
 	}
 }

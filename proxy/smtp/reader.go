@@ -98,6 +98,21 @@ func (r *Reader) read() error {
 	return err
 }
 
+// First waits until a line has begun, and returns all that is pending then. It
+// takes nothing away, and returns nothing in the rest of a bad line. The octets
+// are valid until the next call.
+func (r *Reader) First() ([]byte, error) {
+	if r.bad != "" {
+		return nil, nil
+	}
+	if r.Buffered() == 0 {
+		if err := r.read(); err != nil {
+			return nil, err
+		}
+	}
+	return r.Pending(), nil
+}
+
 // ReadLine returns the next line of at most max octets, CRLF included, without
 // its CRLF. The line is valid until the next call; max is at most 32 KiB.
 //
@@ -105,7 +120,8 @@ func (r *Reader) read() error {
 // BareCR, NUL and LineTooLong when its end has come; BareLF as soon as it is
 // seen, and again for each further bare LF of that line, for a client that
 // sends no CR waits for an answer. After TooMuchJunk the session must end.
-// Any other error is the source's.
+// A fault comes with the octets that show it, if they are at hand. Any other
+// error is the source's.
 func (r *Reader) ReadLine(max int) ([]byte, error) {
 	seen := 0 // octets of what is pending that hold no LF
 	for {
@@ -114,7 +130,7 @@ func (r *Reader) ReadLine(max int) ([]byte, error) {
 			line := pending[:seen+i+1]
 			r.Discard(len(line))
 			if fault, skip := r.judge(line, max); fault != "" {
-				return nil, fault
+				return line, fault
 			} else if !skip {
 				return line[:len(line)-2], nil
 			}

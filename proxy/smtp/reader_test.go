@@ -78,6 +78,47 @@ func TestReadLine(t *testing.T) {
 	}
 }
 
+// First shows what a line begins with, and ReadLine has it all the same.
+func TestFirst(t *testing.T) {
+	for _, c := range []struct {
+		in          string
+		step        int
+		first, line string
+		err         error
+	}{
+		{"NOOP\r\n", 100, "NOOP\r\n", "NOOP", nil},
+		{"NOOP\r\n", 1, "N", "NOOP", nil},
+		{"\r\nNOOP\r\n", 100, "\r\nNOOP\r\n", "", nil},
+		{"\x16\x03", 100, "\x16\x03", "", io.EOF},
+		{"", 1, "", "", io.EOF},
+	} {
+		src := steps([]byte(c.in), c.step)
+		r := smtp.NewReader(&src)
+		for range 2 {
+			if first, _ := r.First(); string(first) != c.first {
+				t.Errorf("%q by %d: the first octets are %q, want %q", c.in, c.step, first, c.first)
+			}
+		}
+		if line, err := r.ReadLine(512); string(line) != c.line || err != c.err {
+			t.Errorf("%q by %d: the line is %q, %v", c.in, c.step, line, err)
+		}
+	}
+}
+
+// The rest of a bad line begins no line. A fault comes with what shows it.
+func TestFirstInABadLine(t *testing.T) {
+	r := smtp.NewReader(strings.NewReader("NOOP\n\x16\x03\r\nQUIT\r\n"))
+	if line, err := r.ReadLine(512); err != smtp.BareLF || string(line) != "NOOP\n" {
+		t.Errorf("%q, %v", line, err)
+	}
+	if first, err := r.First(); len(first) > 0 || err != nil {
+		t.Errorf("the first octets are %q, %v", first, err)
+	}
+	if line, err := r.ReadLine(512); err != nil || string(line) != "QUIT" {
+		t.Errorf("%q, %v", line, err)
+	}
+}
+
 // Lines between the small buffer and the window are read whole.
 func TestReadLineOfAnAUTH(t *testing.T) {
 	for _, n := range []int{2046, 2047, 2048, 2049, 12286, 32766} {

@@ -27,6 +27,7 @@ type Decoder struct {
 	visited  int
 	depth    int
 	stopped  bool // no use to go on
+	hidden   map[ast.Node]bool
 }
 
 // Decode fills the struct that into points to, and returns all problems found.
@@ -37,6 +38,9 @@ func (doc *Document) Decode(into any) Problems {
 		d.fields(nil, nil, v, nil)
 	} else {
 		d.Into(doc.Body, into, "")
+	}
+	for i, p := range d.problems { // with what has been hidden since
+		d.problems[i].Source = d.doc.line(p.Line)
 	}
 	return d.problems
 }
@@ -142,14 +146,14 @@ func (d *Decoder) into(n ast.Node, v reflect.Value, f Field) {
 		v.Addr().Interface().(Unmarshaler).UnmarshalNode(d, n)
 		return
 	}
-	if IsText(v.Type()) {
+	if IsText(v.Type()) && !(isMap(n) && IsEither(v.Type())) {
 		d.scalar(n, v, f)
 		return
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
 		if v.IsNil() {
-			v.Set(newItem(v.Type().Elem()).Addr())
+			v.Set(NewItem(v.Type().Elem()).Addr())
 		}
 		d.into(n, v.Elem(), f)
 	case reflect.Struct:
@@ -167,15 +171,6 @@ func (d *Decoder) into(n ast.Node, v reflect.Value, f Field) {
 	}
 }
 
-// newItem returns an addressable value of the type, with its defaults.
-func newItem(t reflect.Type) reflect.Value {
-	p := reflect.New(t)
-	if item, ok := p.Interface().(Defaulter); ok {
-		item.SetDefaults()
-	}
-	return p.Elem()
-}
-
 // list fills a slice, in place of what it held.
 func (d *Decoder) list(n ast.Node, v reflect.Value, f Field) {
 	items, ok := d.List(n, f.Name)
@@ -187,7 +182,7 @@ func (d *Decoder) list(n ast.Node, v reflect.Value, f Field) {
 		if !d.present(item, "an item of this list has no value") {
 			continue
 		}
-		value := newItem(v.Type().Elem())
+		value := NewItem(v.Type().Elem())
 		d.Value(item, value, f)
 		list = reflect.Append(list, value)
 	}
@@ -225,7 +220,7 @@ func (d *Decoder) dict(n ast.Node, v reflect.Value, f Field) {
 		if !d.present(e.Value, quote(e.Key)+" has no value") {
 			continue
 		}
-		key, value := reflect.New(v.Type().Key()).Elem(), newItem(v.Type().Elem())
+		key, value := reflect.New(v.Type().Key()).Elem(), NewItem(v.Type().Elem())
 		if wrong := setText(key, e.Key, Field{}); wrong != nil {
 			d.wrong(e.At, f.Name, *wrong)
 			continue

@@ -9,6 +9,10 @@
 //	required  "true" when the key must be there
 //	min, max  bounds of a number or duration, both allowed
 //	format    what a text must look like, see formats
+//	secret    "true" when problems must not show the value
+//
+// A struct that implements encoding.TextUnmarshaler and has yaml tags is written
+// either as the text that it reads or as a map of its keys.
 //
 // Null and an absent key leave a field as it was: its default.
 package strict

@@ -14,6 +14,7 @@ type Field struct {
 	Required bool
 	Min, Max string // bounds, "" for none
 	Format   string
+	Secret   bool // its value is not shown
 	Type     reflect.Type
 	index    []int
 }
@@ -45,6 +46,7 @@ func Fields(t reflect.Type) []Field {
 			Min:      sf.Tag.Get("min"),
 			Max:      sf.Tag.Get("max"),
 			Format:   sf.Tag.Get("format"),
+			Secret:   sf.Tag.Get("secret") == "true",
 			Type:     sf.Type,
 			index:    sf.Index,
 		})
@@ -72,6 +74,29 @@ var (
 // IsText reports whether values of the type are written as one scalar of the
 // type's own making.
 func IsText(t reflect.Type) bool { return reflect.PointerTo(t).Implements(textType) }
+
+// IsEither reports whether values of the type are written as one scalar or as
+// a map: structs that read a text, and whose fields have yaml tags besides.
+func IsEither(t reflect.Type) bool {
+	if t.Kind() != reflect.Struct || !IsText(t) {
+		return false
+	}
+	for i := range t.NumField() {
+		if tag := t.Field(i).Tag.Get("yaml"); tag != "" && tag != "-" {
+			return true
+		}
+	}
+	return false
+}
+
+// NewItem returns an addressable value of the type, with its defaults.
+func NewItem(t reflect.Type) reflect.Value {
+	p := reflect.New(t)
+	if item, ok := p.Interface().(Defaulter); ok {
+		item.SetDefaults()
+	}
+	return p.Elem()
+}
 
 // Names returns the keys of a struct.
 func Names(conf any) []string {

@@ -13,6 +13,7 @@ var formats = map[string]func(string) string{
 	"host":   host,
 	"socket": socket,
 	"dial":   func(s string) string { return address(s, false) },
+	"admin":  admin,
 }
 
 // host checks a host name or IP address. Underscores are let pass: they occur.
@@ -48,6 +49,14 @@ func socket(s string) string {
 		return ""
 	case "inet", "inet6":
 		return address(rest, true)
+	}
+	return address(s, true)
+}
+
+// admin checks "unix:/path" and "host:port".
+func admin(s string) string {
+	if strings.HasPrefix(s, "unix:") {
+		return socket(s)
 	}
 	return address(s, true)
 }

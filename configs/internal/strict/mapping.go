@@ -110,6 +110,11 @@ func pairsOf(n ast.Node) ([]*ast.MappingValueNode, bool) {
 	return nil, false
 }
 
+func isMap(n ast.Node) bool {
+	_, ok := pairsOf(n)
+	return ok
+}
+
 func keyText(n ast.MapKeyNode) (string, bool) {
 	var node ast.Node = n
 	if k, ok := n.(*ast.MappingKeyNode); ok {
@@ -144,6 +149,9 @@ func (d *Decoder) fields(n ast.Node, entries []Entry, v reflect.Value, others []
 			d.Problem(n, f.Name+" is missing", firstSentence(f.Doc))
 		}
 		if there {
+			if f.Secret {
+				d.hide(value)
+			}
 			d.Value(value, f.Of(v), f)
 		}
 	}

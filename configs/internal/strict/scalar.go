@@ -58,7 +58,7 @@ func nounOf(n ast.Node) string {
 
 // listHint shows how to turn into a list what is none.
 func listHint(n ast.Node) string {
-	if _, ok := pairsOf(n); ok {
+	if isMap(n) {
 		return "begin each item with -"
 	}
 	if text, noun := scalarOf(n); noun != "" && len(text) <= 40 {
@@ -73,6 +73,9 @@ func (d *Decoder) scalar(n ast.Node, v reflect.Value, f Field) {
 	why := mismatch(n, v, noun)
 	if why == nil {
 		why = setText(v, text, f)
+	}
+	if why != nil && f.Secret {
+		why = &fault{"want " + wanted(v.Type()) + " of another form", ""}
 	}
 	if why != nil {
 		d.wrong(n, f.Name, *why)
@@ -90,7 +93,7 @@ func mismatch(n ast.Node, v reflect.Value, noun string) *fault {
 	case t.Kind() == reflect.String && noun != aText:
 		return &fault{"want text, got " + nounOf(n), `write "` + n.GetToken().Value + `"`}
 	case t.Kind() == reflect.Bool && noun != aBool:
-		return &fault{"want true or false, got " + nounOf(n), ""}
+		return &fault{"want true or false, got " + nounOf(n), boolHint(n.GetToken().Value)}
 	case isNumber(t) && noun != aNumber && !plain(n):
 		return &fault{"want " + wanted(t) + ", got " + nounOf(n), ""}
 	}
@@ -118,6 +121,8 @@ func wanted(t reflect.Type) string {
 		return "one of " + strings.Join(words, ", ")
 	case t == durationType:
 		return "a duration such as 30s"
+	case IsEither(t):
+		return "text or a map"
 	case t.Kind() == reflect.Bool:
 		return aBool
 	case isNumber(t) && t.Kind() < reflect.Float32:

@@ -25,10 +25,16 @@ type Pos struct{ Line, Col int }
 // At returns the problem at that place.
 func (s *Source) At(pos Pos, msg, hint string) Problem {
 	p := Problem{Where: s.Name, Line: pos.Line, Col: pos.Col, Msg: msg, Hint: hint}
-	if pos.Line >= 1 && pos.Line <= len(s.lines) {
-		p.Source = s.lines[pos.Line-1]
-	}
+	p.Source = s.line(pos.Line)
 	return p
+}
+
+// line returns the line of that number, "" if there is none.
+func (s *Source) line(number int) string {
+	if number < 1 || number > len(s.lines) {
+		return ""
+	}
+	return s.lines[number-1]
 }
 
 // PosOf returns where a node begins. The parser's own notion of it is the

@@ -26,7 +26,7 @@ func SetText(v reflect.Value, text string, f Field) *Problem {
 func setText(v reflect.Value, text string, f Field) *fault {
 	t := v.Type()
 	if words := Words(t); words != nil && !slices.Contains(words, text) {
-		return &fault{fmt.Sprintf("want %s, got %s", wanted(t), quote(text)), Suggest(text, words)}
+		return &fault{fmt.Sprintf("want %s, got %s", wanted(t), quote(text)), wordHint(text, words)}
 	}
 	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		if err := u.UnmarshalText([]byte(text)); err != nil {
@@ -47,6 +47,26 @@ func setText(v reflect.Value, text string, f Field) *fault {
 	return &fault{"cannot be configured", ""}
 }
 
+// wordHint names the word that is probably meant.
+func wordHint(text string, words []string) string {
+	if hint := boolHint(text); hint != "" && slices.Contains(words, "true") && slices.Contains(words, "false") {
+		return hint
+	}
+	return Suggest(text, words)
+}
+
+// boolHint names the bool that is meant by other spellings of it, of which many
+// were bools in YAML 1.1.
+func boolHint(text string) string {
+	switch strings.ToLower(text) {
+	case "true", "yes", "y", "on", "1":
+		return "write true"
+	case "false", "no", "n", "off", "0":
+		return "write false"
+	}
+	return ""
+}
+
 func setString(v reflect.Value, text string, f Field) *fault {
 	if check := formats[f.Format]; check != nil && text != "" {
 		if msg := check(text); msg != "" {
@@ -59,7 +79,7 @@ func setString(v reflect.Value, text string, f Field) *fault {
 
 func setBool(v reflect.Value, text string) *fault {
 	if text != "true" && text != "false" {
-		return &fault{"want true or false, got " + quote(text), ""}
+		return &fault{"want true or false, got " + quote(text), boolHint(text)}
 	}
 	v.SetBool(text == "true")
 	return nil

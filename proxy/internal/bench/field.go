@@ -141,3 +141,18 @@ func (f *field) ours() *runner { return f.runners[slices.IndexFunc(f.runners, (*
 func (r *runner) isOurs() bool { return r.name == ourName }
 
 func (r *runner) title() string { return r.name }
+
+// measureWorkloads returns, as tables, what the peers cost.
+func (f *field) measureWorkloads(ctx context.Context, rounds int, scale float64) (string, error) {
+	report := ""
+	for _, w := range workloads {
+		w = w.scaled(scale)
+		results, err := measure(ctx, f.source, w, rounds, f.runners)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", w.name, err)
+		}
+		f.sent += w.messages * (rounds + 1)
+		report += table(w, results, rounds)
+	}
+	return report, nil
+}

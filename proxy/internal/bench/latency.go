@@ -114,11 +114,14 @@ func (c *client) sendBlock() ([]time.Duration, error) {
 	return took, nil
 }
 
-// dialogue is what passes for one message.
-var dialogue = []struct {
+// A step is a command, or a text, and the code of the reply to it.
+type step struct {
 	say  []byte
 	want int
-}{
+}
+
+// dialogue is what passes for one message.
+var dialogue = []step{
 	{[]byte("MAIL FROM:<a@client.test.example>\r\n"), 250},
 	{[]byte("RCPT TO:<b@test.example>\r\n"), 250},
 	{[]byte("DATA\r\n"), 354},

@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -29,18 +31,48 @@ func main() {
 	output := flag.String("o", "", "`file` to write the figures into, between its markers")
 	rounds := flag.Int("rounds", 5, "rounds to measure, after one to warm up")
 	scale := flag.Float64("scale", 1, "factor for the number of messages")
+	only := flag.String("only", "", "the one `part` to measure: "+strings.Join(partNames(), ", "))
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *output, *rounds, *scale); err != nil {
+	if err := run(ctx, *output, *only, *rounds, *scale); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, output string, rounds int, scale float64) error {
-	if rounds < 1 || scale <= 0 {
+// parts are what is measured.
+var parts = []struct {
+	name    string
+	measure func(f *field, ctx context.Context, rounds int, scale float64) (string, error)
+}{
+	{"workloads", (*field).measureWorkloads},
+	{"latency", func(f *field, ctx context.Context, _ int, scale float64) (string, error) {
+		return f.measureLatency(ctx, scale)
+	}},
+	{"idle", func(f *field, ctx context.Context, _ int, _ float64) (string, error) { return f.measureIdle(ctx) }},
+	{"known", func(f *field, ctx context.Context, _ int, scale float64) (string, error) {
+		return f.measureKnown(ctx, scale)
+	}},
+	{"milters", (*field).measureMilters},
+}
+
+func partNames() []string {
+	var names []string
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+func run(ctx context.Context, output, only string, rounds int, scale float64) error {
+	switch {
+	case rounds < 1 || scale <= 0:
 		return fmt.Errorf("want at least one round, and messages")
+	case only != "" && !slices.Contains(partNames(), only):
+		return fmt.Errorf("there is no part %q: there are %s", only, strings.Join(partNames(), ", "))
+	case only != "" && output != "":
+		return fmt.Errorf("-o writes all parts: leave out -only")
 	}
 	// For 1000 idle sessions with two sockets each; children inherit it.
 	if err := raiseFileLimit(8192); err != nil {
@@ -52,33 +84,19 @@ func run(ctx context.Context, output string, rounds int, scale float64) error {
 	}
 	defer field.close()
 	report := machine(ctx, field)
-	for _, w := range workloads {
-		w = w.scaled(scale)
-		results, err := measure(ctx, field.source, w, rounds, field.runners)
-		if err != nil {
-			return fmt.Errorf("%s: %w", w.name, err)
+	for _, p := range parts {
+		if only != "" && p.name != only {
+			continue
 		}
-		field.sent += w.messages * (rounds + 1)
-		report += table(w, results, rounds)
+		text, err := p.measure(field, ctx, rounds, scale)
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+		report += text
 	}
-	latency, err := field.measureLatency(ctx, scale)
-	if err != nil {
-		return fmt.Errorf("latency: %w", err)
-	}
-	report += latency
 	if err := field.ours().checkLog(field.sent); err != nil {
 		return err
 	}
-	idle, err := field.measureIdle(ctx)
-	if err != nil {
-		return fmt.Errorf("idle sessions: %w", err)
-	}
-	report += idle
-	milters, err := field.measureMilters(ctx, rounds, scale)
-	if err != nil {
-		return fmt.Errorf("milters: %w", err)
-	}
-	report += milters
 	if output == "" {
 		return nil
 	}

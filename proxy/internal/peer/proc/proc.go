@@ -80,6 +80,16 @@ func (p *Process) Stop(timeout time.Duration) error {
 	return p.ended()
 }
 
+// Ended reports whether the program has ended.
+func (p *Process) Ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // Kill ends the program and all its children without asking.
 func (p *Process) Kill() {
 	select {

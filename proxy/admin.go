@@ -1,0 +1,98 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"github.com/mailweir/mailweir/proxy/milter"
+)
+
+// Bounds of what those who watch may take.
+const (
+	maxAdminConnections = 32
+	maxAdminHeader      = 16 << 10 // octets
+	adminReadTimeout    = 5 * time.Second
+	adminWriteTimeout   = 30 * time.Second
+	adminIdleTimeout    = 2 * time.Minute // Prometheus scrapes once a minute by default
+	adminEndTimeout     = time.Second     // for scrapes under way when the program ends
+	adminSocketMode     = 0o660
+)
+
+// admin is where the operator looks into the running program.
+type admin struct {
+	socket net.Listener
+	server *http.Server
+}
+
+// listenAdmin opens the socket at host:port or unix:/path.
+func listenAdmin(address string, metrics http.Handler, log *slog.Logger) (*admin, error) {
+	socket, err := adminSocket(address)
+	if err != nil {
+		return nil, fmt.Errorf("admin: %w", err)
+	}
+	log.Info("serving metrics", "address", socket.Addr().String())
+	if at, ok := socket.Addr().(*net.TCPAddr); ok && !at.IP.IsLoopback() {
+		log.Warn("metrics are served to every machine that can connect: let a firewall choose, or set admin.address to one on loopback",
+			"address", socket.Addr().String())
+	}
+	return &admin{
+		socket: netutil.LimitListener(socket, maxAdminConnections),
+		server: &http.Server{
+			Handler:           adminPages(metrics),
+			ReadHeaderTimeout: adminReadTimeout,
+			ReadTimeout:       adminReadTimeout,
+			WriteTimeout:      adminWriteTimeout,
+			IdleTimeout:       adminIdleTimeout,
+			MaxHeaderBytes:    maxAdminHeader,
+			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		},
+	}, nil
+}
+
+func adminSocket(address string) (net.Listener, error) {
+	if strings.HasPrefix(address, "unix:") {
+		return milter.Socket{Address: address, Mode: adminSocketMode}.Listen()
+	}
+	return net.Listen("tcp", address)
+}
+
+// adminPages serves /metrics, and nothing else.
+func adminPages(metrics http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path != "/metrics":
+			http.Error(w, "There is nothing but /metrics here.", http.StatusNotFound)
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "The metrics can only be read.", http.StatusMethodNotAllowed)
+		default:
+			metrics.ServeHTTP(w, r)
+		}
+	})
+}
+
+// serve answers until close.
+func (a *admin) serve() error {
+	if err := a.server.Serve(a.socket); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("admin: %w", err)
+	}
+	return nil
+}
+
+// close ends it, and gives those who read a moment.
+func (a *admin) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), adminEndTimeout)
+	defer cancel()
+	if a.server.Shutdown(ctx) != nil {
+		a.server.Close()
+	}
+	a.socket.Close() // in case that it was never served
+}

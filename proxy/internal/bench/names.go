@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"github.com/miekg/dns"
+
+	harness "github.com/mailweir/mailweir/proxy/internal/peer"
+)
+
+// names are all that exists for the client of the measurements: a name, a
+// domain, and lists that it is not on.
+type names struct {
+	*harness.NameServer
+	records map[dns.Question][]dns.RR
+	asked   atomic.Int64 // questions
+}
+
+const clientRecords = `1.0.0.127.in-addr.arpa. PTR mail.client.test.example.
+mail.client.test.example. A 127.0.0.1
+client.test.example. A 127.0.0.1
+client.test.example. MX 10 mail.client.test.example.
+`
+
+func startNames(h *hold, zones int) (*names, error) {
+	text := clientRecords
+	for i := range zones {
+		text += fmt.Sprintf("2.0.0.127.bl%d.test.example. A 127.0.0.2\n", i) // RFC 5782 section 5
+	}
+	n := &names{records: map[dns.Question][]dns.RR{}}
+	parser := dns.NewZoneParser(strings.NewReader("$TTL 600\n"+text), "", "")
+	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
+		q := dns.Question{Name: rr.Header().Name, Qtype: rr.Header().Rrtype, Qclass: dns.ClassINET}
+		n.records[q] = append(n.records[q], rr)
+	}
+	if err := parser.Err(); err != nil {
+		return nil, err
+	}
+	return n, try(func() { n.NameServer = harness.Names(h, n.answer) })
+}
+
+// answer answers as a resolver does.
+func (n *names) answer(_ context.Context, _ string, question *dns.Msg) *dns.Msg {
+	n.asked.Add(1)
+	q := question.Question[0]
+	q.Name = strings.ToLower(q.Name)
+	if records := n.records[q]; records != nil {
+		return harness.Reply(question, dns.RcodeSuccess, records...)
+	}
+	return harness.Reply(question, dns.RcodeNameError)
+}
