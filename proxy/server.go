@@ -46,9 +46,9 @@ type frontEnd interface {
 // file, and without asking the DNS. Its error is a configs.Problems with all
 // that does not fit.
 func New(cfg *configs.Config, log *slog.Logger) (*Server, error) {
-	host, err := env.Open(envOptions(cfg, log))
+	host, err := OpenHost(cfg, log)
 	if err != nil {
-		return nil, cfg.Explain(err)
+		return nil, err
 	}
 	built, err := cfg.Build(host.Env())
 	if err != nil {
@@ -71,6 +71,16 @@ func New(cfg *configs.Config, log *slog.Logger) (*Server, error) {
 		return nil, cfg.Explain(err)
 	}
 	return s, nil
+}
+
+// OpenHost returns what filters of that configuration share, for work outside of
+// a server. It touches nothing until it is used, and is to be closed.
+func OpenHost(cfg *configs.Config, log *slog.Logger) (*env.Host, error) {
+	host, err := env.Open(envOptions(cfg, log))
+	if err != nil {
+		return nil, cfg.Explain(err)
+	}
+	return host, nil
 }
 
 // newFrontEnd makes what the listener's mode says. It logs which entries of the

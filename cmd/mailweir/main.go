@@ -65,6 +65,6 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newServe(), newDemo(), newCheck(), newFilters(), newVersion())
+	root.AddCommand(newServe(), newDemo(), newCheck(), newFilters(), newDNSBL(), newVersion())
 	return root
 }

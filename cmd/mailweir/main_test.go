@@ -1,13 +1,19 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 
+	"github.com/miekg/dns"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/mailweir/mailweir/filters/filtertest"
 )
 
 func TestMain(m *testing.M) {
@@ -21,7 +27,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "nameserver": nameserver},
 	})
 }
 
@@ -41,4 +47,39 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if strconv.Itoa(got) != args[0] {
 		ts.Fatalf("exit code %d, want %s", got, args[0])
 	}
+}
+
+// nameserver is the script command "nameserver FILE CONFIG": it serves the zone
+// of the file until the script ends, and puts its address in place of NAMESERVER
+// in the configuration.
+func nameserver(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: nameserver FILE CONFIG")
+	}
+	zone := filtertest.EmptyZone()
+	ts.Check(zone.Add(ts.ReadFile(args[0])))
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	ts.Check(err)
+	started := make(chan struct{})
+	server := &dns.Server{
+		PacketConn:        socket,
+		NotifyStartedFunc: func() { close(started) },
+		Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+			if reply := zone.Reply(context.Background(), q); reply != nil {
+				w.WriteMsg(reply)
+			}
+		}),
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		server.ActivateAndServe()
+	}()
+	<-started
+	ts.Defer(func() {
+		server.Shutdown()
+		<-ended
+	})
+	config := strings.ReplaceAll(ts.ReadFile(args[1]), "NAMESERVER", socket.LocalAddr().String())
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(config), 0o644))
 }

@@ -2,6 +2,7 @@ package chain_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/mailweir/mailweir/filters"
@@ -106,4 +107,19 @@ func TestConductInTransaction(t *testing.T) {
 	wantAction(t, k.breach(filters.BareLF), filters.Continue)
 	wantAction(t, k.ask(filters.Rcpt), filters.Reject)
 	k.Close()
+}
+
+// A breach is no message that could be dropped or set aside: it may be found in
+// the middle of one.
+func TestConductIsNoMessage(t *testing.T) {
+	for _, action := range []filters.Action{filters.Discard, filters.Quarantine} {
+		k := start(t, filters.Rcpt, one(answers{filters.Conduct: verdict(action)}, needs(filters.DoQuarantine)))
+		k.until(filters.Mail)
+		wantAction(t, k.breach(filters.BareLF), filters.Continue)
+		wantAction(t, k.ask(filters.Rcpt), filters.TempFail)
+		k.Close()
+		if got := k.messages(); !strings.HasPrefix(got, "filter failed, refused") {
+			t.Errorf("%v: log = %s", action, got)
+		}
+	}
 }

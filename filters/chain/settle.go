@@ -80,6 +80,8 @@ func (r *Run) resolve(e *entry, stage filters.Stage, v filters.Verdict) filters.
 		v = filters.Failed(fmt.Errorf("verdict %d does not exist", uint8(v.Action)))
 	case v.Action == filters.Quarantine && e.Kind.Needs&filters.DoQuarantine == 0:
 		v = filters.Failed(errors.New("verdict quarantine, but its kind does not declare the need"))
+	case stage == filters.Conduct && (v.Action == filters.Discard || v.Action == filters.Quarantine):
+		v = filters.Failed(fmt.Errorf("verdict %s on a breach, which is no message", v.Action))
 	}
 	if v.Action != filters.Continue || v.Finding.Err == nil {
 		return v

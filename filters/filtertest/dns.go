@@ -38,11 +38,16 @@ type Fault struct {
 // tell how the server misbehaves about the name and all names below it.
 func NewZone(t testing.TB, text string) *Zone {
 	t.Helper()
-	z := &Zone{records: map[string][]dns.RR{}, faults: map[string]Fault{}, asked: map[string]int{}}
+	z := EmptyZone()
 	if err := z.Add(text); err != nil {
 		t.Fatal(err)
 	}
 	return z
+}
+
+// EmptyZone returns a zone to add to.
+func EmptyZone() *Zone {
+	return &Zone{records: map[string][]dns.RR{}, faults: map[string]Fault{}, asked: map[string]int{}}
 }
 
 // Add adds more of what NewZone takes.
