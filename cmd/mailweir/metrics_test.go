@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"go/ast"
 	"go/token"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -33,12 +34,19 @@ func TestMetricNames(t *testing.T) {
 	if len(all) == 0 {
 		t.Fatal("no metric was found")
 	}
+	docs, err := os.ReadFile("docs/monitoring.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	seen := map[string]metric{}
 	for _, m := range all {
 		if other, twice := seen[m.name]; twice && (m.kind != other.kind || m.help != other.help || !slices.Equal(m.labels, other.labels)) {
 			t.Errorf("%s: %s is another one in %s", m.path, m.name, other.path)
 		}
 		seen[m.name] = m
+		if !strings.Contains(string(docs), "`"+m.name+"`") {
+			t.Errorf("%s: docs/monitoring.md does not explain %s", m.path, m.name)
+		}
 		m.lint(t)
 	}
 }
