@@ -4,9 +4,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/mailweir/mailweir/configs/internal/strict"
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/rules/strict"
 )
 
 // Config is the whole configuration.

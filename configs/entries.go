@@ -7,9 +7,9 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
-	"github.com/mailweir/mailweir/configs/internal/strict"
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/rules/strict"
 )
 
 // entries is the chain as the file has it: a list of maps, each with one

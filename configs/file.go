@@ -6,8 +6,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/mailweir/mailweir/configs/internal/strict"
 	"github.com/mailweir/mailweir/filters"
+	"github.com/mailweir/mailweir/rules/strict"
 )
 
 // file is all that a configuration file may say.

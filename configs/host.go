@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mailweir/mailweir/configs/internal/strict"
+	"github.com/mailweir/mailweir/rules/strict"
 )
 
 // DNS is how names are looked up.

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
 
-	"github.com/mailweir/mailweir/configs/internal/strict"
+	"github.com/mailweir/mailweir/rules/strict"
 )
 
 // delimiter joins the keys of nested settings. A dot would split keys that

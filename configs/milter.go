@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mailweir/mailweir/configs/internal/strict"
 	"github.com/mailweir/mailweir/filters"
+	"github.com/mailweir/mailweir/rules/strict"
 )
 
 // Milter is what a listener of mode milter has besides its socket.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mailweir/mailweir/configs/internal/strict"
+	"github.com/mailweir/mailweir/rules/strict"
 )
 
 // Option describes one option of a kind of filter, for its manual.

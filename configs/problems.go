@@ -5,9 +5,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/mailweir/mailweir/configs/internal/strict"
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/rules/strict"
 )
 
 // Problem is one thing wrong with a configuration: place, message, the source

@@ -6,8 +6,8 @@ import (
 	"reflect"
 	"strings"
 
-	"github.com/mailweir/mailweir/configs/internal/strict"
 	"github.com/mailweir/mailweir/filters"
+	"github.com/mailweir/mailweir/rules/strict"
 )
 
 //go:embed default.yaml

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mailweir/mailweir/configs/internal/strict"
+	"github.com/mailweir/mailweir/rules/strict"
 )
 
 var (
