@@ -75,8 +75,10 @@ been lost to each of that. Unless you turn it off:
     and has not 127.0.0.1; for IPv6 ::FFFF:7F00:2 and ::FFFF:7F00:1; for
     domains TEST and INVALID, or what the preset says. That is tested when
     mailweir starts and every self_test_interval.
-  - Before a listing counts, the list must within the last minute have had no
-    127.0.0.1 (::FFFF:7F00:1, INVALID), so that one that begins to list the
+  - Before a listing counts, the list must within the last minute have had
+    neither 127.0.0.1 (::FFFF:7F00:1, INVALID) nor an address in 127.128.0.0/9
+    (::FFFF:7F80:0/105, a name in EXAMPLE) that is made up each time, since a
+    resolver on the way may remember the first. So one that begins to list the
     world refuses nobody.
   - A list is set aside, and no longer asked, when it fails its test, when 5
     look-ups in a row fail or time out, when 3 answers in a row are errors, or

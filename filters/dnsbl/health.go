@@ -148,7 +148,7 @@ type incident struct {
 // connections at once, or wants to have a list set aside.
 func (l *list) again(subject uint64) bool {
 	now := l.now()
-	if l.last.subject == subject && now.Sub(l.last.at) < l.limit && !l.last.at.IsZero() {
+	if subject != self && subject == l.last.subject && now.Sub(l.last.at) < l.limit {
 		return true
 	}
 	l.last = incident{subject, now}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -45,6 +46,26 @@ func (l *list) testProbe() probe {
 	return probe{labels: l.test, subject: strings.ToUpper(l.test), listed: true}
 }
 
+// strangerProbe asks for what no list has either, and nobody has asked before:
+// of 127.0.0.1 a resolver on the way may remember that it is not listed, long
+// after the list has begun to list the world; of INVALID, that nothing is below
+// it either (RFC 8020).
+func (l *list) strangerProbe() probe {
+	n := rand.Uint32()
+	switch l.family {
+	case ipv4:
+		return probe{labels: fmt.Sprintf("%d.%d.%d.127", n&255, n>>8&255, n>>16&127|128), subject: "an address in 127.128.0.0/9"}
+	case ipv6:
+		h := fmt.Sprintf("%06x", n&0x7fffff|0x800000)
+		labels := ""
+		for i := len(h) - 1; i >= 0; i-- {
+			labels += h[i:i+1] + "."
+		}
+		return probe{labels: labels + nibbles6[len(".0.0.0.0.0."):], subject: "an address in ::FFFF:7F80:0/105"}
+	}
+	return probe{labels: fmt.Sprintf("m%08x.example", n), subject: "a name in EXAMPLE"}
+}
+
 // probes returns the questions of a self-test. Without one, that is whether
 // the list answers at all.
 func (l *list) probes() []probe {
@@ -53,7 +74,7 @@ func (l *list) probes() []probe {
 		test.alive = true
 		return []probe{test}
 	}
-	return []probe{test, l.canaryProbe()}
+	return []probe{test, l.canaryProbe(), l.strangerProbe()}
 }
 
 // probed is what came of a probe.
@@ -97,9 +118,8 @@ func (p probed) cause() string {
 	return ""
 }
 
-// run asks all questions of a self-test at once.
-func (l *list) run(ctx context.Context) []probed {
-	probes := l.probes()
+// run asks all questions at once.
+func (l *list) run(ctx context.Context, probes []probe) []probed {
 	out := make([]probed, len(probes))
 	var wg sync.WaitGroup
 	for i, p := range probes {

@@ -168,7 +168,7 @@ func Health(ctx context.Context, env filters.Env, c *Config) ([]ZoneHealth, erro
 }
 
 func (l *list) examine(ctx context.Context) ZoneHealth {
-	results := l.run(ctx)
+	results := l.run(ctx, l.probes())
 	cause, _ := verdict(results)
 	h := ZoneHealth{Zone: l.shown, About: l.family.String(), Off: !l.selfTest, OK: cause == "", Cause: cause}
 	for _, r := range results {

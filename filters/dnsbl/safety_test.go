@@ -192,6 +192,26 @@ func TestCanary(t *testing.T) {
 	}
 }
 
+// TestStranger holds that a list that lists the world is found out although a
+// resolver on the way remembers better of it.
+func TestStranger(t *testing.T) {
+	for name, c := range map[string]struct{ options, client, helo, world string }{
+		"IPv4":  {bl, client4, "", "*.bl.example A 127.0.0.2\n1.0.0.127.bl.example TXT kept"},
+		"IPv6":  {`{zones: [{zone: bl.example, ipv6: true}], threshold: 1}`, client6, "", "*.bl.example A 127.0.0.2\n1" + entry6[1:] + ".bl.example TXT kept"},
+		"names": {`{zones: [{zone: rhs.example, check: [helo]}], threshold: 1}`, client4, "spam.example", "*.rhs.example A 127.0.0.2\ninvalid.rhs.example TXT kept"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, c.options, c.world)
+			if got := show(b.meet(c.client, c.helo, "")); got != "continue" {
+				t.Error(got)
+			}
+			if log := b.log.Take(); !strings.Contains(log, "it may list the world") {
+				t.Errorf("%s", log)
+			}
+		})
+	}
+}
+
 // TestCanaryIsShared holds sessions that come at once to one look.
 func TestCanaryIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -281,9 +301,52 @@ func TestSetAsideAndBack(t *testing.T) {
 				if got := b.ask(client4); !strings.HasPrefix(got, "reject") {
 					t.Error(got)
 				}
+
+				time.Sleep(31 * time.Minute) // long enough in order: the next time it is away for a minute
+				b.zone.Clear()
+				if err := b.zone.Add(c.ill); err != nil {
+					t.Fatal(err)
+				}
+				for i := range c.sessions {
+					b.ask(fmt.Sprintf("198.51.100.%d", i))
+				}
+				b.zone.Clear()
+				if err := b.zone.Add(inOrder); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(61 * time.Second)
+				if log := b.log.Take(); strings.Count(log, "is set aside") != 1 || strings.Count(log, "is back") != 1 {
+					t.Errorf("%s", log)
+				}
 			})
 		})
 	}
+}
+
+// TestOneSubject holds that what goes wrong about one subject at once, or with
+// our question, takes no list away.
+func TestOneSubject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, `{zones: [{zone: bl.example, check: [client, helo]}, {preset: dbl, check: [helo]}], threshold: 1}`, `
+1.2.0.192.bl.example SERVFAIL
+bad.example.bl.example A 127.255.255.255
+dbltest.com.dbl.spamhaus.org A 127.0.1.2
+*.dbl.spamhaus.org A 127.0.1.255`)
+		for i := range 20 {
+			b.meet(client4, "bad.example", "")
+			b.meet(client4, fmt.Sprintf("a%d.example.com", i), "")
+		}
+		if log := b.log.Take(); strings.Contains(log, "set aside") {
+			t.Errorf("%s", log)
+		}
+		for range 20 {
+			time.Sleep(5 * time.Second)
+			b.meet(client4, "", "")
+		}
+		if log := b.log.Take(); !strings.Contains(log, "set aside") {
+			t.Error("a list that fails for long is not set aside")
+		}
+	})
 }
 
 // TestRetests holds the times between tests of a list that stays dead.
@@ -326,10 +389,10 @@ func TestSelfTestInterval(t *testing.T) {
 	}
 }
 
-// world is a list that has everybody but the address that no list has.
+// world is a list that has every client of the tests.
 const world = `
-*.bl.example A 127.0.0.2
-1.0.0.127.bl.example TXT "not listed"`
+2.0.0.127.bl.example A 127.0.0.2
+*.198.bl.example A 127.0.0.2`
 
 // TestShare holds that a list with too great a share of the clients is set
 // aside, and watched before it counts again.

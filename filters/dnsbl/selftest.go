@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// canary stands for the subjects of self-tests.
-const canary = 0
+// self stands for the subjects of self-tests.
+const self = 0
 
 // testLimit is how long a self-test outside of a session may take.
 const testLimit = 10 * time.Second
@@ -56,31 +56,33 @@ func (l *list) isUntested() bool {
 // first tests a list that nobody has tested yet. Silence tells nothing about it
 // if there was little time to wait.
 func (l *list) first(ctx context.Context) {
-	cause, silent := verdict(l.run(ctx))
+	cause, silent := verdict(l.run(ctx, l.probes()))
 	switch {
 	case !silent || ctx.Err() == nil:
 		l.tested(cause)
 	case !abandoned(ctx):
-		l.noteFailure(canary, "the name servers are silent")
+		l.noteFailure(self, "the name servers are silent")
 	}
 }
 
 // look asks for what no list has.
 func (l *list) look(ctx context.Context) {
-	p := l.probe(ctx, l.canaryProbe())
-	switch {
-	case p.silent():
-		if !abandoned(ctx) {
-			l.noteFailure(canary, failureText(p.err))
+	results := l.run(ctx, []probe{l.canaryProbe(), l.strangerProbe()})
+	for _, r := range results {
+		if r.wrong != nil {
+			l.noteFault(self, r.wrong, false)
+			return
 		}
-	case p.wrong != nil:
-		l.noteFault(canary, p.wrong, false)
-	case p.cause() != "":
-		l.tested(p.cause())
-	default:
+	}
+	switch cause, silent := verdict(results); {
+	case cause == "":
 		l.mu.Lock()
 		l.canary = l.now()
 		l.mu.Unlock()
+	case !silent:
+		l.tested(cause)
+	case !abandoned(ctx):
+		l.noteFailure(self, cause)
 	}
 }
 
@@ -136,7 +138,7 @@ func (l *list) retest(ctx context.Context) {
 	defer l.unlock()
 	test, cancel := context.WithTimeout(ctx, testLimit)
 	defer cancel()
-	if cause, _ := verdict(l.run(test)); ctx.Err() == nil {
+	if cause, _ := verdict(l.run(test, l.probes())); ctx.Err() == nil {
 		l.tested(cause)
 	}
 }

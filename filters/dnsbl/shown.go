@@ -68,7 +68,6 @@ func looksLikeKey(label string) bool {
 
 // conceal takes a zone's secrets out of a text that others wrote.
 func (z *zone) conceal(text string) string {
-	text = replaceFold(text, z.name, z.shown)
 	for _, s := range z.secrets {
 		text = replaceFold(text, s, masked)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,6 +55,9 @@ func TestHeldNoLonger(t *testing.T) {
 				if v != (filters.Verdict{}) != (name == "answers in time") {
 					t.Error(show(v))
 				}
+				if log := b.log.Take(); strings.Contains(log, "set aside") {
+					t.Errorf("after one session: %s", log)
+				}
 				begin = time.Now()
 				b.transact(t.Context(), s, "")
 				if took := time.Since(begin); took != 0 {
@@ -74,6 +78,14 @@ func TestSilentText(t *testing.T) {
 		v := b.meet(client4, "", "")
 		if took := time.Since(begin); took != time.Second || show(v) != listed("127.0.0.2") {
 			t.Errorf("after %v %s", took, show(v))
+		}
+		if err := zone.Add(reverse4 + ".bl.example DELAY 4s"); err != nil {
+			t.Fatal(err)
+		}
+		begin = time.Now()
+		v = b.meet(client4, "", "")
+		if took := time.Since(begin); took != 4375*time.Millisecond || show(v) != listed("127.0.0.2") {
+			t.Errorf("of a slow list: after %v %s", took, show(v))
 		}
 	})
 }
@@ -138,9 +150,8 @@ func TestShortTimeout(t *testing.T) {
 // TestHeloChanges holds that the look-ups of a HELO name end with it.
 func TestHeloChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, `{zones: [{zone: rhs.example, check: [helo]}], threshold: 1}`, `
-a.example.rhs.example DROP
-b.example.rhs.example A 127.0.0.2`)
+		zone := &counting{Zone: filtertest.NewZone(t, inOrder+"a.example.rhs.example DROP\nb.example.rhs.example A 127.0.0.2")}
+		b := newBenchWith(t, `{zones: [{zone: rhs.example, check: [helo]}], threshold: 1}`, zone.Zone, func(e *filters.Env) { e.Resolver = zone })
 		s := filtertest.Session(client4)
 		s.Begin(t.Context())
 		defer s.End()
@@ -150,6 +161,10 @@ b.example.rhs.example A 127.0.0.2`)
 		} {
 			s.Helo = c.name
 			b.Filter.(filters.HeloFilter).Helo(t.Context(), s)
+			synctest.Wait()
+			if n := zone.flying.Load(); (n > 0) != (c.name == "a.example") {
+				t.Errorf("%s: %d look-ups under way", c.name, n)
+			}
 			begin := time.Now()
 			if c.want == "" {
 				continue
@@ -159,6 +174,18 @@ b.example.rhs.example A 127.0.0.2`)
 			}
 		}
 	})
+}
+
+// counting counts the look-ups that are under way.
+type counting struct {
+	*filtertest.Zone
+	flying atomic.Int32
+}
+
+func (c *counting) Lookup(ctx context.Context, q filters.Question) (filters.Answer, error) {
+	c.flying.Add(1)
+	defer c.flying.Add(-1)
+	return c.Zone.Lookup(ctx, q)
 }
 
 // TestSessionEnds holds that nothing outlives the session, and that a client
@@ -274,6 +301,40 @@ func TestKnown(t *testing.T) {
 			t.Errorf("after %v %s", time.Since(begin), got)
 		}
 	})
+}
+
+// TestMemoryIsNoNews holds that what the resolver remembers says nothing about
+// how a list does now, for better or worse.
+func TestMemoryIsNoNews(t *testing.T) {
+	for fault, limit := range map[string]int{"SERVFAIL": 5, "A 127.255.255.255": 3} {
+		t.Run(fault, func(t *testing.T) {
+			records := ""
+			for i := range 20 {
+				records += fmt.Sprintf("%d.2.0.192.bl.example %s\n", i, fault)
+			}
+			zone := filtertest.NewZone(t, inOrder+records)
+			b := newBenchWith(t, bl, zone, func(e *filters.Env) { e.Resolver = remember(zone) })
+			ill := func(i int) { b.ask(fmt.Sprintf("192.0.2.%d", i)) }
+			good := func(i int) { b.ask(fmt.Sprintf("198.51.100.%d", i)) }
+			for i := range limit { // not in a row
+				ill(i)
+				good(i)
+			}
+			for i := range limit { // in a row, but known
+				ill(i)
+			}
+			if log := b.log.Take(); strings.Contains(log, "set aside") {
+				t.Errorf("for what was known: %s", log)
+			}
+			for i := range limit {
+				good(0) // known: it does not interrupt the row
+				ill(10 + i)
+			}
+			if log := b.log.Take(); !strings.Contains(log, "set aside") {
+				t.Errorf("not set aside: %s", log)
+			}
+		})
+	}
 }
 
 // BenchmarkKnownClient is a session of a client of whom all lists are known.

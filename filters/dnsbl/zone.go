@@ -137,6 +137,10 @@ func (z *zone) take(p *preset) {
 		z.test = p.test
 	}
 	z.rules, z.refusals = compile(p.answers), compile(p.errors)
+	for _, r := range compile(p.misasked) {
+		r.ours = true
+		z.refusals = append(z.refusals, r)
+	}
 }
 
 func compile(rows []row) []rule {
@@ -146,7 +150,7 @@ func compile(rows []row) []rule {
 		if err != nil {
 			panic(err) // the table is ours
 		}
-		rules = append(rules, rule{p, r.weight, r.meaning, r.ours})
+		rules = append(rules, rule{Pattern: p, weight: r.weight, meaning: r.meaning})
 	}
 	return rules
 }
