@@ -80,9 +80,10 @@ type MX struct {
 
 // Why there is no answer.
 var (
-	ErrNXDomain   = errors.New("no such name")            // RFC 2308 section 2.1
-	ErrNoData     = errors.New("no records of that type") // RFC 2308 section 2.2
-	ErrServFail   = errors.New("the name servers failed") // SERVFAIL, REFUSED, or nothing that makes sense
+	ErrNXDomain   = errors.New("no such name")                     // RFC 2308 section 2.1
+	ErrNoData     = errors.New("no records of that type")          // RFC 2308 section 2.2
+	ErrServFail   = errors.New("the name servers failed")          // SERVFAIL, REFUSED, or nothing that makes sense
+	ErrDNSBusy    = errors.New("too many questions are under way") // not asked
 	ErrDNSTimeout = errors.New("the name servers are silent")
 )
 

@@ -27,14 +27,15 @@ const (
 
 // result is what came of asking a list about a subject.
 type result struct {
-	done   bool
-	state  State
-	addrs  []netip.Addr
-	mask   uint64 // of the rules that count
-	cause  string // why it does not count
-	text   string // the list's own words
-	took   time.Duration
-	cached bool
+	done    bool
+	state   State
+	addrs   []netip.Addr
+	mask    uint64 // of the rules that count
+	cause   string // why it does not count
+	text    string // the list's own words
+	took    time.Duration
+	cached  bool
+	unasked bool // for the resolver is busy: that is not the list's fault
 }
 
 // known answers from the resolver's memory. The result is not done when it has
@@ -136,7 +137,7 @@ func (l *list) read(a filters.Answer, err error) (r result, wrong *fault) {
 	case errors.Is(err, filters.ErrDNSTimeout), errors.Is(err, context.DeadlineExceeded):
 		return result{state: Silence, cause: failureText(err)}, nil
 	default:
-		return result{state: Failure, cause: failureText(err)}, nil
+		return result{state: Failure, cause: failureText(err), unasked: errors.Is(err, filters.ErrDNSBusy)}, nil
 	}
 	mask, wrong := l.judge(a)
 	r = result{state: Listed, addrs: a.Addrs, mask: mask, cached: a.Cached}
@@ -163,7 +164,7 @@ func (l *list) note(s subject, r result, wrong *fault) {
 		l.noteFault(s.key, wrong, r.cached)
 	case r.state == Listed || r.state == Clean:
 		l.noteAnswer(s.key, r.state == Listed, r.cached)
-	case !r.cached:
+	case !r.cached && !r.unasked:
 		l.noteFailure(s.key, r.cause)
 	}
 }

@@ -148,6 +148,8 @@ func failureText(err error) string {
 		return "the name servers are silent"
 	case errors.Is(err, context.Canceled):
 		return "the session has ended"
+	case errors.Is(err, filters.ErrDNSBusy):
+		return "not asked: too many questions are under way"
 	case errors.Is(err, filters.ErrServFail):
 		return "the name servers failed"
 	case filters.NotFound(err):

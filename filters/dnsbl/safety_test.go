@@ -537,3 +537,34 @@ type panicking struct{}
 func (panicking) Lookup(context.Context, filters.Question) (filters.Answer, error) { panic("boo") }
 func (panicking) Known(filters.Question) (a filters.Answer, err error, ok bool)    { return a, nil, false }
 func (panicking) Fresh() filters.Resolver                                          { return panicking{} }
+
+// busy is a resolver that has no room for questions about others than the test
+// entries.
+type busy struct{ filters.Resolver }
+
+func (b busy) Lookup(ctx context.Context, q filters.Question) (filters.Answer, error) {
+	if strings.Contains(q.Name, ".100.51.198.") {
+		return filters.Answer{}, &filters.DNSError{Question: q, Err: filters.ErrDNSBusy}
+	}
+	return b.Resolver.Lookup(ctx, q)
+}
+
+// TestBusyResolver holds that a list is not to blame for what it was not asked.
+func TestBusyResolver(t *testing.T) {
+	env, log := filtertest.Env("")
+	env.Resolver = busy{filtertest.NewZone(t, inOrder)}
+	f := filtertest.New[filters.ConnectFilter](t, env, dnsbl.Kind, bl)
+	for i := range 20 {
+		s := filtertest.Session(fmt.Sprint("198.51.100.", i))
+		s.Begin(t.Context())
+		f.Connect(t.Context(), s)
+		tx := &filters.Transaction{Session: s, From: filtertest.Path("a@client.example")}
+		if v := f.(filters.RcptFilter).Rcpt(t.Context(), tx, filtertest.Path("b@example.com")); v != (filters.Verdict{}) {
+			t.Fatalf("session %d: %s", i, filtertest.Show(v))
+		}
+		s.End()
+	}
+	if got := log.Take(); strings.Contains(got, "set aside") {
+		t.Error(got)
+	}
+}

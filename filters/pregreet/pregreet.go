@@ -30,8 +30,9 @@ same session:
 Each test has a switch: true, false, or ignore for one that is only observed
 while others are in force. A client that passes a test is remembered, by its
 address or its IPv6 /64, and the test is not made again for as long as the
-test's ttl says. A client that has passed early_talk does not wait. A new one
-waits once, and its mail is delivered in that same session.
+test's ttl says: early_talk is passed when the wait is over, the others when a
+message has come without a breach. A client that has passed early_talk does not
+wait. A new one waits once, and its mail is delivered in that same session.
 
 Like all new tests these are only observed until the entry says action:
 enforce or drop.

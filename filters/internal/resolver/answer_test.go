@@ -1,6 +1,7 @@
 package resolver_test
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -60,6 +61,12 @@ func TestAnswers(t *testing.T) {
 		{what: "control characters in texts", name: "a.example", typ: filters.TypeTXT,
 			records: []string{`a.example. 300 TXT "a\010b\000\127\255\194\155\195\188"`},
 			want:    filters.Answer{Texts: []string{"a?b????ü"}}},
+		{what: "texts that look like escapes", name: "a.example", typ: filters.TypeTXT,
+			records: []string{`a.example. 300 TXT "\\065\0651\\" "065\"\\9"`},
+			want:    filters.Answer{Texts: []string{`\065A1\065"\9`}}},
+		{what: "each octet in a text", name: "a.example", typ: filters.TypeTXT,
+			records: []string{"a.example. 300 RAW 16 " + everyOctet()},
+			want:    filters.Answer{Texts: []string{strings.Repeat("?", 32) + printable() + strings.Repeat("?", 128)}}},
 		{what: "any case of names", name: "A.eXample", typ: filters.TypeA,
 			records: []string{"a.exAMPLE. 300 A 192.0.2.1"},
 			want:    filters.Answer{Addrs: addrs("192.0.2.1")}},
@@ -84,18 +91,33 @@ func TestAnswers(t *testing.T) {
 			want:    filters.Answer{Texts: []string{"internet"}}},
 		{what: "another type", name: "a.example", typ: filters.TypeA,
 			records: []string{`a.example. 300 TXT "text"`}, err: filters.ErrNoData},
-		{what: "malformed data", name: "a.example", typ: filters.TypeA,
-			records: []string{`a.example. 300 RAW 1 C00002`, `a.example. 300 RAW 1 `, "a.example. 300 A 192.0.2.1"},
+		{what: "a malformed record makes garbage of the whole reply", name: "a.example", typ: filters.TypeA,
+			records: []string{`a.example. 300 RAW 1 C00002`, "a.example. 300 A 192.0.2.1"}, err: filters.ErrServFail},
+		{what: "a malformed record of another type makes garbage of the whole reply", name: "a.example", typ: filters.TypeA,
+			records: []string{"a.example. 300 A 192.0.2.1", `a.example. 300 RAW 46 00`}, err: filters.ErrServFail},
+		{what: "a malformed IPv6 address is garbage", name: "a.example", typ: filters.TypeAAAA,
+			records: []string{`a.example. 300 RAW 28 C0000201`}, err: filters.ErrServFail},
+		{what: "malformed texts are garbage", name: "a.example", typ: filters.TypeTXT,
+			records: []string{`a.example. 300 RAW 16 054141`}, err: filters.ErrServFail},
+		{what: "half a preference is garbage", name: "a.example", typ: filters.TypeMX,
+			records: []string{`a.example. 300 RAW 15 00`}, err: filters.ErrServFail},
+		{what: "half an exchanger is garbage", name: "a.example", typ: filters.TypeMX,
+			records: []string{`a.example. 300 RAW 15 000101`}, err: filters.ErrServFail},
+		{what: "a name that runs over its data is garbage", name: "a.example", typ: filters.TypePTR,
+			records: []string{"a.example. 300 RAW 12 0461626364", "a.example. 300 PTR ok.example."}, err: filters.ErrServFail},
+		{what: "a record without data beside a true one", name: "a.example", typ: filters.TypeA,
+			records: []string{`a.example. 300 RAW 1 `, "a.example. 300 A 192.0.2.1"},
 			want:    filters.Answer{Addrs: addrs("192.0.2.1")}},
-		{what: "malformed data alone", name: "a.example", typ: filters.TypeAAAA,
-			records: []string{`a.example. 300 RAW 28 C0000201`}, err: filters.ErrNoData},
-		{what: "malformed texts", name: "a.example", typ: filters.TypeTXT,
-			records: []string{`a.example. 300 RAW 16 054141`}, err: filters.ErrNoData},
-		{what: "malformed exchangers", name: "a.example", typ: filters.TypeMX,
-			records: []string{`a.example. 300 RAW 15 00`, `a.example. 300 RAW 15 000101`}, err: filters.ErrNoData},
-		{what: "a name that runs over its data", name: "a.example", typ: filters.TypePTR,
-			records: []string{"a.example. 300 RAW 12 0461626364", "a.example. 300 PTR ok.example."},
-			want:    filters.Answer{Names: []string{"ok.example"}}},
+		{what: "only a record without data", name: "a.example", typ: filters.TypeAAAA,
+			records: []string{`a.example. 300 RAW 28 `}, err: filters.ErrNoData},
+		{what: "a name without data", name: "a.example", typ: filters.TypePTR,
+			records: []string{`a.example. 300 RAW 12 `}, err: filters.ErrNoData},
+		{what: "texts without data", name: "a.example", typ: filters.TypeTXT,
+			records: []string{`a.example. 300 RAW 16 `}, err: filters.ErrNoData},
+		{what: "no exchanger is not the null MX", name: "a.example", typ: filters.TypeMX,
+			records: []string{`a.example. 300 RAW 15 `, `a.example. 300 RAW 15 0000`}, err: filters.ErrNoData},
+		{what: "an alias without data", name: "a.example", typ: filters.TypeA,
+			records: []string{`a.example. 300 RAW 5 `, ". 300 A 192.0.2.66"}, err: filters.ErrNoData},
 		{what: "names that are none", name: "a.example", typ: filters.TypePTR,
 			records: []string{`a.example. 300 PTR a\010b.example.`, `a.example. 300 PTR a\ b.example.`, `a.example. 300 PTR a\.b.example.`,
 				`a.example. 300 PTR \195\188.example.`, `a.example. 300 PTR <b>.example.`, `a.example. 300 PTR .`, `a.example. 300 PTR ok.example.`},
@@ -118,6 +140,23 @@ func TestAnswers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// everyOctet is the data of a TXT record with all octets but the last, 255.
+func everyOctet() string {
+	data := []byte{255}
+	for c := range 255 {
+		data = append(data, byte(c))
+	}
+	return hex.EncodeToString(data)
+}
+
+// printable are the characters of ASCII that are no controls.
+func printable() (text string) {
+	for c := ' '; c <= '~'; c++ {
+		text += string(c)
+	}
+	return text
 }
 
 // manyRecords are n records of the type, each with n in place of %d.

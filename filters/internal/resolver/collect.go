@@ -2,12 +2,15 @@ package resolver
 
 import (
 	"cmp"
-	"encoding/binary"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/miekg/dns"
 
 	"github.com/mailweir/mailweir/filters"
 )
@@ -19,27 +22,26 @@ const (
 	maxText  = 4096 // octets in all names or texts
 )
 
-// collector reads records until there is enough.
+// collector takes records until there is enough.
 type collector struct {
-	*parsed
 	filters.Answer
-	octets  int // of names and texts
-	ignored int
+	octets int // of names and texts
 }
 
-// collect reads the records, which all have one owner and that type.
-func (p *parsed) collect(typ filters.RecordType, records []record, ttl time.Duration) finding {
-	c := &collector{parsed: p}
-	for _, rec := range records {
-		if len(c.Addrs)+len(c.Names)+len(c.MXs) == maxKept || len(c.Texts) == maxTexts {
+// collect reads the records, which all have one owner and one type.
+func collect(records []dns.RR, ttl time.Duration) finding {
+	var c collector
+	kept := 0
+	for _, rr := range records {
+		if kept == maxKept || len(c.Texts) == maxTexts {
 			break
 		}
-		if !c.take(typ, rec) {
-			c.ignored++
+		if c.take(rr) {
+			kept++
 		}
 	}
-	if len(c.Addrs)+len(c.Names)+len(c.MXs)+len(c.Texts) == 0 {
-		detail := fmt.Sprintf("%d records were ignored: they are malformed, too long, or what they name cannot be a host", c.ignored)
+	if kept == 0 {
+		detail := fmt.Sprintf("%d records were ignored: they are empty, too long, or what they name cannot be a host", len(records))
 		return finding{err: filters.ErrNoData, detail: detail, ttl: ttl}
 	}
 	slices.SortStableFunc(c.MXs, func(x, y filters.MX) int { return cmp.Compare(x.Preference, y.Preference) })
@@ -56,70 +58,69 @@ func tight[T any](list []T) []T {
 }
 
 // take adds what the record says. It returns false for a record that is
-// malformed or unwanted.
-func (c *collector) take(typ filters.RecordType, rec record) bool {
-	data := c.packet[rec.from:rec.to]
-	switch typ {
-	case filters.TypeA, filters.TypeAAAA:
-		addr, ok := netip.AddrFromSlice(data)
-		if !ok || addr.Is4() != (typ == filters.TypeA) {
-			return false
-		}
-		c.Addrs = append(c.Addrs, addr)
-	case filters.TypePTR:
-		host, ok := c.host(rec.from, rec.to)
-		if !ok || host == "" {
+// unwanted, or has no data, which the library lets pass.
+func (c *collector) take(rr dns.RR) bool {
+	switch rr := rr.(type) {
+	case *dns.A:
+		return c.addr(rr.A)
+	case *dns.AAAA:
+		return c.addr(rr.AAAA)
+	case *dns.PTR:
+		host := strings.TrimSuffix(rr.Ptr, ".")
+		if !hostName(host) || !c.fits(host) {
 			return false
 		}
 		c.Names = append(c.Names, host)
-	case filters.TypeMX:
-		if len(data) < 2 {
+	case *dns.MX:
+		host := strings.TrimSuffix(rr.Mx, ".")
+		if rr.Mx != "." && !hostName(host) || !c.fits(host) {
 			return false
 		}
-		host, ok := c.host(rec.from+2, rec.to)
-		if !ok {
+		c.MXs = append(c.MXs, filters.MX{Host: host, Preference: rr.Preference})
+	case *dns.TXT:
+		text := cleanText(unescape(strings.Join(rr.Txt, "")))
+		if len(rr.Txt) == 0 || !c.fits(text) {
 			return false
 		}
-		c.MXs = append(c.MXs, filters.MX{Host: host, Preference: binary.BigEndian.Uint16(data)})
-	case filters.TypeTXT:
-		text, ok := joined(data)
-		if !ok || c.octets+len(text) > maxText {
-			return false
-		}
-		c.octets += len(text)
-		c.Texts = append(c.Texts, cleanText(text))
+		c.Texts = append(c.Texts, text)
 	}
 	return true
 }
 
-// host reads the name between the two places, "" for the root.
-func (c *collector) host(from, to int) (string, bool) {
-	target, ok := c.name(from, to)
-	if !ok || target == "." {
-		return "", ok
+func (c *collector) addr(ip net.IP) bool {
+	addr, ok := netip.AddrFromSlice(ip)
+	if ok {
+		c.Addrs = append(c.Addrs, addr)
 	}
-	target = strings.TrimSuffix(target, ".")
-	if !hostName(target) || c.octets+len(target) > maxText {
-		return "", false
-	}
-	c.octets += len(target)
-	return target, true
+	return ok
 }
 
-// joined returns the strings of a TXT record one after the other (RFC 1035
-// section 3.3.14).
-func joined(data []byte) ([]byte, bool) {
-	if len(data) == 0 {
-		return nil, false
+// fits counts a name or text if there is still room for it.
+func (c *collector) fits(s string) bool {
+	if c.octets+len(s) > maxText {
+		return false
 	}
-	text := make([]byte, 0, len(data))
-	for len(data) > 0 {
-		n := int(data[0])
-		if 1+n > len(data) {
-			return nil, false
+	c.octets += len(s)
+	return true
+}
+
+// unescape turns a text into octets. The library has it in the form of zone
+// files (RFC 1035 section 5.1): \065 is an octet by its decimal number, other
+// characters after a backslash stand for themselves.
+func unescape(s string) string {
+	var out strings.Builder
+	for {
+		plain, rest, found := strings.Cut(s, `\`)
+		out.WriteString(plain)
+		if !found || rest == "" {
+			return out.String()
 		}
-		text = append(text, data[1:1+n]...)
-		data = data[1+n:]
+		octet, n := rest[0], 1
+		if '0' <= octet && octet <= '9' && len(rest) >= 3 {
+			number, _ := strconv.Atoi(rest[:3])
+			octet, n = byte(number), 3
+		}
+		out.WriteByte(octet)
+		s = rest[n:]
 	}
-	return text, true
 }

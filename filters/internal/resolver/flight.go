@@ -43,8 +43,8 @@ func (r *Resolver) ask(ctx context.Context, q filters.Question, fresh bool) (fil
 	case f == nil && r.life.Err() != nil:
 		return r.fail(q, context.Canceled, "the resolver is closed", canceled)
 	case f == nil:
-		detail := fmt.Sprintf("not asked: %d other questions are in flight, which is the limit (max_in_flight)", r.MaxInFlight)
-		return r.fail(q, filters.ErrServFail, detail, busy)
+		detail := fmt.Sprintf("not asked: the limit is %d", r.MaxInFlight)
+		return r.fail(q, filters.ErrDNSBusy, detail, busy)
 	}
 	select {
 	case <-f.done:

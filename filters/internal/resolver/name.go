@@ -28,21 +28,14 @@ func foldName(name string) string {
 	name = strings.TrimSuffix(name, ".")
 	for i := range len(name) {
 		if isUpper(name[i]) {
-			return string(foldBytes([]byte(name)))
+			return strings.Map(fold, name)
 		}
 	}
 	return name
 }
 
-func foldBytes(b []byte) []byte {
-	for i, c := range b {
-		b[i] = fold(c)
-	}
-	return b
-}
-
-func fold(c byte) byte {
-	if isUpper(c) {
+func fold(c rune) rune {
+	if 'A' <= c && c <= 'Z' {
 		c |= 0x20
 	}
 	return c
@@ -95,18 +88,11 @@ func hostName(name string) bool {
 
 // cleanText puts a question mark in place of each control character (C0, DEL,
 // C1) and of each octet that is not UTF-8.
-func cleanText(b []byte) string {
-	var out strings.Builder
-	out.Grow(len(b))
-	for len(b) > 0 {
-		c, n := utf8.DecodeRune(b)
-		switch {
-		case unicode.IsControl(c), c == utf8.RuneError && n == 1:
-			out.WriteByte('?')
-		default:
-			out.Write(b[:n])
+func cleanText(text string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) || c == utf8.RuneError {
+			return '?'
 		}
-		b = b[n:]
-	}
-	return out.String()
+		return c
+	}, text)
 }

@@ -260,7 +260,7 @@ func TestTooMany(t *testing.T) {
 		}
 		start := time.Now()
 		_, err := r.Lookup(t.Context(), filters.Question{Name: "more.example", Type: filters.TypeA})
-		if !errors.Is(err, filters.ErrServFail) || !strings.Contains(err.Error(), "max_in_flight") || time.Since(start) != 0 {
+		if !errors.Is(err, filters.ErrDNSBusy) || !strings.Contains(err.Error(), "the limit is 3") || time.Since(start) != 0 {
 			t.Errorf("one too many: %v after %v", err, time.Since(start))
 		}
 		all.Go(func() {

@@ -19,7 +19,6 @@ type query struct {
 	key
 	wire     []byte
 	question []byte // the part of wire with name, type and class
-	edns     bool
 }
 
 // newQuery makes a query with a random id, and letters of random case if
@@ -36,6 +35,7 @@ func newQuery(k key, random, edns bool) (*query, error) {
 	m := new(dns.Msg)
 	m.SetQuestion(string(name), uint16(k.typ))
 	m.Id = binary.BigEndian.Uint16(dice[:])
+	end := m.Len()
 	if edns {
 		m.SetEdns0(udpSize, false)
 	}
@@ -43,10 +43,7 @@ func newQuery(k key, random, edns bool) (*query, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the question cannot be written: %w", err)
 	}
-	// As a name has no escapes, each of its dots stands for the length of a
-	// label, and one octet more ends it.
-	end := headerLen + len(name) + 1 + 4
-	return &query{key: k, wire: wire, question: wire[headerLen:end], edns: edns}, nil
+	return &query{key: k, wire: wire, question: wire[headerLen:end]}, nil
 }
 
 // fit is how a packet fits a question.
@@ -66,27 +63,25 @@ func (q *query) fits(packet []byte) fit {
 		return stranger
 	}
 	h := headerOf(packet)
-	if !h.response || h.opcode != dns.OpcodeQuery {
+	if !h.Response || h.Opcode != dns.OpcodeQuery {
 		return stranger
 	}
-	if h.questions == 0 && h.answers == 0 && len(packet) == headerLen && bareErrors[h.rcode] {
+	counts := packet[4:headerLen]
+	if len(packet) == headerLen && binary.BigEndian.Uint32(counts) == 0 && bareErrors[h.Rcode] {
 		return bareError
 	}
-	if h.questions != 1 || len(packet) < headerLen+len(q.question) {
+	end := headerLen + len(q.question)
+	if len(packet) < end || binary.BigEndian.Uint16(counts) != 1 {
 		return stranger
 	}
-	asked := packet[headerLen : headerLen+len(q.question)]
-	if bytes.Equal(asked, q.question) {
+	switch asked := packet[headerLen:end]; {
+	case bytes.Equal(asked, q.question):
 		return same
+	case bytes.EqualFold(asked, q.question):
+		// The question is ASCII, and in it only the name has letters.
+		return otherCase
 	}
-	// The octets of lengths are below those of letters.
-	name := len(q.question) - 4
-	for i, c := range asked {
-		if c != q.question[i] && (i >= name || fold(c) != fold(q.question[i])) {
-			return stranger
-		}
-	}
-	return otherCase
+	return stranger
 }
 
 // bareErrors are the errors that may come without the question.
@@ -97,28 +92,9 @@ var bareErrors = map[int]bool{
 	dns.RcodeRefused:        true,
 }
 
-// header is the first part of a packet (RFC 1035 section 4.1.1).
-type header struct {
-	response, authoritative, truncated, recursive bool
-
-	opcode, rcode int
-
-	questions, answers, authorities, additional int
-}
-
 // headerOf reads the header of a packet that has one.
-func headerOf(packet []byte) header {
-	count := func(at int) int { return int(binary.BigEndian.Uint16(packet[at:])) }
-	return header{
-		response:      packet[2]&0x80 != 0,
-		opcode:        int(packet[2] >> 3 & 0xf),
-		authoritative: packet[2]&0x04 != 0,
-		truncated:     packet[2]&0x02 != 0,
-		recursive:     packet[3]&0x80 != 0,
-		rcode:         int(packet[3] & 0xf),
-		questions:     count(4),
-		answers:       count(6),
-		authorities:   count(8),
-		additional:    count(10),
-	}
+func headerOf(packet []byte) dns.MsgHdr {
+	var m dns.Msg
+	m.Unpack(packet[:headerLen]) // never fails for a header alone
+	return m.MsgHdr
 }

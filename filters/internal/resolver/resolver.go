@@ -102,6 +102,7 @@ type Resolver struct {
 	servers *servers
 	cache   *cache
 	meters  *meters
+	reading sync.Mutex // of a reply
 
 	life   context.Context // of the questions in flight
 	end    context.CancelFunc

@@ -79,7 +79,7 @@ func (r *Resolver) inquire(ctx context.Context, s *server, k key, edns bool) (fi
 	case random && how == same:
 		s.strike(true, false)
 	}
-	if how == bareError || !headerOf(packet).truncated {
+	if how == bareError || !headerOf(packet).Truncated {
 		return r.understand(q, packet, "udp")
 	}
 	r.meters.exchange("udp", exchangeTruncated)
@@ -104,8 +104,11 @@ func (r *Resolver) doubt(ctx context.Context, s *server, q *query) (finding, err
 	return r.understand(q, packet, "tcp")
 }
 
-// understand reads a reply, and counts how that went.
+// understand reads a reply, and counts how that went. It reads one at a time:
+// pointers make 33 MiB of names out of the 64 KiB that a reply may have.
 func (r *Resolver) understand(q *query, packet []byte, transport string) (finding, error) {
+	r.reading.Lock()
+	defer r.reading.Unlock()
 	found, err := q.read(packet)
 	var rcode rcodeError
 	switch {

@@ -136,6 +136,11 @@ func TestBadTCP(t *testing.T) {
 			m.Question[0].Name = "b.example."
 			return send(q, m)
 		},
+		"no records, truncated there too": func(q question) [][]byte {
+			m := nothing(q, dns.RcodeSuccess, "")
+			m.Truncated = true
+			return send(q, m)
+		},
 		"garbage":  func(q question) [][]byte { return [][]byte{garbage["half a record"](q)} },
 		"SERVFAIL": func(q question) [][]byte { return send(q, nothing(q, dns.RcodeServerFailure, "")) },
 	} {
