@@ -13,11 +13,6 @@ import (
 	"time"
 
 	"github.com/mailweir/mailweir/configs"
-	"github.com/mailweir/mailweir/filters"
-	"github.com/mailweir/mailweir/filters/dnsbl"
-	"github.com/mailweir/mailweir/filters/pregreet"
-	"github.com/mailweir/mailweir/filters/rdns"
-	"github.com/mailweir/mailweir/filters/sender"
 	"github.com/mailweir/mailweir/filters/standard"
 	"github.com/mailweir/mailweir/proxy"
 )
@@ -26,17 +21,6 @@ import (
 type gate struct {
 	addr string
 	log  syncBuffer
-}
-
-// gateKinds: TEMPORARY
-func gateKinds() []filters.Kind {
-	list := standard.Kinds()
-	for _, k := range []filters.Kind{dnsbl.Kind, rdns.Kind, sender.Kind, pregreet.Kind} {
-		if _, ok := standard.Find(k.Name); !ok {
-			list = append(list, k)
-		}
-	}
-	return list
 }
 
 // openGate runs mailweir in front of upstream until the test ends. config is
@@ -50,7 +34,7 @@ sessions: {max: 4000, max_per_client: 4000}
 listeners:
   - {name: mx, address: "127.0.0.1:0", upstream: {address: %q, max_connections: 4000}}
 `, upstream)
-	cfg, err := configs.Parse(gateKinds(), "config.yaml", []byte(config))
+	cfg, err := configs.Parse(standard.Kinds(), "config.yaml", []byte(config))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, config)
 	}

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -45,19 +44,36 @@ func (c *census) times(name string, typ filters.RecordType) int {
 	return c.asked[name+"."+typ.String()]
 }
 
+// total is how many questions there were.
+func (c *census) total() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, times := range c.asked {
+		n += times
+	}
+	return n
+}
+
 const loadZones = 8
 
 func zoneName(i int) string { return fmt.Sprintf("bl%d.test.example", i) }
 
-// eightZones is a chain of all that asks the DNS, with the lists of a census.
+// patientDNS is the configuration of a resolver that waits for its server even if
+// the machine is very busy, and remembers for longer than a test takes.
+func patientDNS(server string, cacheEntries int) string {
+	return fmt.Sprintf("dns: {servers: [%q], attempt_timeout: 50s, timeout: 50s, min_ttl: 1h, cache_entries: %d}\n", server, cacheEntries)
+}
+
+// eightZones is a chain of all that asks the DNS about a client, with the lists
+// of a census.
 func eightZones() string {
 	zones := make([]string, loadZones)
 	for i := range zones {
 		zones[i] = fmt.Sprintf("{zone: %s, weight: 1}", zoneName(i))
 	}
 	return "chain:\n" +
-		"  - dnsbl: {zones: [" + strings.Join(zones, ", ") + "], threshold: 4, exempt: []}\n    action: enforce\n" +
-		"  - rdns: {exempt: []}\n"
+		"  - dnsbl: {zones: [" + strings.Join(zones, ", ") + "], threshold: 4, exempt: []}\n    action: enforce\n    timeout: 60s\n" +
+		"  - rdns: {exempt: []}\n    timeout: 60s\n"
 }
 
 // crowd is n clients, from addresses of their own.
@@ -112,12 +128,10 @@ func TestLookupsUnderLoad(t *testing.T) {
 	}
 	c := &census{asked: map[string]int{}}
 	names := peer.Names(t, c.answer)
-	g := openGate(t, discard(t), fmt.Sprintf("dns: {servers: [%q]}\nlog: {level: warn}\n", names.Addr)+eightZones())
+	g := openGate(t, discard(t), "log: {level: warn}\n"+patientDNS(names.Addr, 50000)+eightZones())
 	visits(t, g.addr, clients, len(clients)) // all are known now
 	before := heap()
-	began := time.Now()
 	visits(t, g.addr, clients, sessions-len(clients))
-	took := time.Since(began)
 	if grown := heap() - before; grown > 4<<20 {
 		t.Errorf("%d sessions of known clients have left %d KiB behind", sessions-len(clients), grown>>10)
 	}
@@ -125,15 +139,15 @@ func TestLookupsUnderLoad(t *testing.T) {
 		for i := range loadZones {
 			name := filters.ReverseLabels(client) + "." + zoneName(i)
 			if n := c.times(name, filters.TypeA); n != 1 {
-				t.Fatalf("%s was asked %d times, in %v", name, n, took)
+				t.Fatalf("%s was asked %d times", name, n)
 			}
 		}
 		if n := c.times(filters.ReverseName(client), filters.TypePTR); n != 1 {
 			t.Fatalf("the name of %s was asked %d times", client, n)
 		}
 	}
-	if asideRecords := g.records(t, "a DNSBL is set aside; it is not asked until it passes its test"); len(asideRecords) > 0 {
-		t.Errorf("%v", asideRecords)
+	if complaints := g.log.String(); complaints != "" {
+		t.Error("there is something to complain of")
 	}
 }
 
@@ -142,9 +156,14 @@ func TestCacheIsBounded(t *testing.T) {
 	c := &census{asked: map[string]int{}}
 	names := peer.Names(t, c.answer)
 	const entries = 1000
-	g := openGate(t, discard(t), fmt.Sprintf("dns: {servers: [%q], cache_entries: %d}\nlog: {level: warn}\n", names.Addr, entries)+eightZones())
-	clients := crowd(300)
-	visits(t, g.addr, clients, len(clients))
+	g := openGate(t, discard(t), "log: {level: warn}\n"+patientDNS(names.Addr, entries)+eightZones())
+	clients := crowd(600)
+	visits(t, g.addr, clients[:300], 300) // it is full now
+	before := heap()
+	visits(t, g.addr, clients[300:], 300)
+	if grown := heap() - before; grown > 1<<20 {
+		t.Errorf("%d answers more than fit have left %d KiB behind", (loadZones+1)*300, grown>>10)
+	}
 	visits(t, g.addr, clients[:5], 5)
 	forgotten := 0
 	for _, client := range clients[:5] {
@@ -155,7 +174,7 @@ func TestCacheIsBounded(t *testing.T) {
 		}
 	}
 	if forgotten != 5*loadZones {
-		t.Errorf("%d of the %d answers of the first clients are forgotten, with a cache of %d and %d answers since",
+		t.Errorf("%d of the %d answers about the first clients are forgotten, with a cache of %d and %d answers since",
 			forgotten, 5*loadZones, entries, (loadZones+1)*len(clients))
 	}
 }

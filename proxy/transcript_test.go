@@ -18,6 +18,7 @@ import (
 
 	"github.com/mailweir/mailweir/configs"
 	"github.com/mailweir/mailweir/filters/filtertest"
+	"github.com/mailweir/mailweir/filters/standard"
 	"github.com/mailweir/mailweir/proxy"
 	"github.com/mailweir/mailweir/proxy/internal/peer"
 )
@@ -234,7 +235,7 @@ func (tr *transcript) settings(t *testing.T, names, upstream string) *configs.Co
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := configs.Parse(slices.Concat(gateKinds(), scriptKinds), "config.yaml", data)
+	cfg, err := configs.Parse(slices.Concat(standard.Kinds(), scriptKinds), "config.yaml", data)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, data)
 	}

@@ -249,11 +249,11 @@ func TestAheadOnTheWire(t *testing.T) {
 	} {
 		for _, hold := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, hold %v", name, hold), func(t *testing.T) {
-				asked, go_on := make(chan struct{}), make(chan struct{})
+				asked, goOn := make(chan struct{}), make(chan struct{})
 				w := &watcher{verdict: c.verdict, during: func(s filters.Stage) {
 					if s == c.stage {
 						close(asked)
-						<-go_on
+						<-goOn
 					}
 				}}
 				r := newRig(t, func(o *relay.Options) {
@@ -273,7 +273,7 @@ func TestAheadOnTheWire(t *testing.T) {
 				}
 				<-asked
 				client.say(c.ahead) // it is in the relay's socket when this returns
-				close(go_on)
+				close(goOn)
 				client.say("", c.codes...)
 				client.Close()
 				r.ended(0)

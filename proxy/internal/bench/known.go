@@ -86,7 +86,7 @@ func knownTable(gates []*runner, times [][]time.Duration) string {
 // all that took.
 func session(ctx context.Context, addr string) (time.Duration, error) {
 	began := time.Now()
-	c, err := dial(ctx, addr)
+	c, err := dial(ctx, clientAddress, addr)
 	if err != nil {
 		return 0, err
 	}
@@ -116,12 +116,12 @@ func (n *names) gate(file, addr, upstream string) ([]string, error) {
 }
 
 // gateEntries are more entries of the chain.
-const gateEntries = `  - pregreet: {wait: 100ms}
+const gateEntries = `  - pregreet: {wait: 100ms, exempt: []}
     action: enforce
   - dnsbl: {zones: [%s], exempt: []}
     action: enforce
   - rdns: {exempt: []}
     action: enforce
-  - sender: {}
+  - sender: {exempt: []}
     action: enforce
 `

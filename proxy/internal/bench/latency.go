@@ -23,7 +23,7 @@ func (f *field) measureLatency(ctx context.Context, scale float64) (string, erro
 	blocks := max(1, int(latencyMessages*scale)/latencyBlock)
 	clients := make([]*client, len(f.runners))
 	for i, r := range f.runners {
-		c, err := dial(ctx, r.addr)
+		c, err := dial(ctx, "", r.addr)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", r.name, err)
 		}
@@ -81,9 +81,12 @@ type client struct {
 	conn net.Conn
 }
 
-// dial connects to a peer and says EHLO.
-func dial(ctx context.Context, addr string) (*client, error) {
+// dial connects to a peer, from whichever address if from is "", and says EHLO.
+func dial(ctx context.Context, from, addr string) (*client, error) {
 	dialer := net.Dialer{Timeout: 10 * time.Second}
+	if from != "" {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
+	}
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err

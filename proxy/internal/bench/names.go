@@ -19,10 +19,17 @@ type names struct {
 	asked   atomic.Int64 // questions
 }
 
-const clientRecords = `1.0.0.127.in-addr.arpa. PTR mail.client.test.example.
-mail.client.test.example. A 127.0.0.1
-client.test.example. A 127.0.0.1
-client.test.example. MX 10 mail.client.test.example.
+// clientAddress is not the address that each machine has, as lists are asked
+// about none of those.
+const clientAddress = "127.9.9.9"
+
+// The mail host has an address that could be one on the Internet. Nobody
+// connects to it.
+const clientRecords = `9.9.9.127.in-addr.arpa. PTR mail.client.test.example.
+mail.client.test.example. A 127.9.9.9
+client.test.example. A 127.9.9.9
+client.test.example. MX 10 mx.client.test.example.
+mx.client.test.example. A 8.8.8.8
 `
 
 func startNames(h *hold, zones int) (*names, error) {

@@ -43,10 +43,11 @@ type Relay struct {
 func (m Mailweir) Relay(t testing.TB, upstream, listener, chain string) *Relay {
 	t.Helper()
 	dir := t.TempDir()
+	names := clientNames(t)
 	var err error
 	for range 3 { // another process may have taken the free port
 		r := &Relay{Addr: FreeAddr(t), logFile: logFile(filepath.Join(dir, "log"))}
-		r.Process = m.serve(t, dir, relayConfig(r.Addr, upstream, listener, chain), r.logFile)
+		r.Process = m.serve(t, dir, relayConfig(names, r.Addr, upstream, listener, chain), r.logFile)
 		if err = r.Listening(r.Addr, 20*time.Second); err == nil {
 			t.Cleanup(func() { r.stop(t) })
 			return r
@@ -78,14 +79,15 @@ func (m Mailweir) serve(t testing.TB, dir, config string, to logFile) *proc.Proc
 	return p
 }
 
-func relayConfig(addr, upstream, listener, chain string) string {
+func relayConfig(names, addr, upstream, listener, chain string) string {
 	listener = strings.TrimSuffix(strings.TrimPrefix(listener, "{"), "}")
 	return fmt.Sprintf(`hostname: relay.test.example
 log: {level: info, format: json}
+dns: {servers: [%q]}
 listeners:
   - {name: mx, address: %q, upstream: {address: %q}, %s}
 chain: %s
-`, addr, upstream, listener, chain)
+`, names, addr, upstream, listener, chain)
 }
 
 // stop ends mailweir as an administrator does; it must end in order.

@@ -40,7 +40,7 @@ func (m Mailweir) Milter(t testing.TB, o MilterOptions) *Milter {
 		Address: address,
 		binary:  m,
 		dir:     dir,
-		config:  milterConfig(address, o),
+		config:  milterConfig(clientNames(t), address, o),
 		logFile: logFile(filepath.Join(dir, "log")),
 	}
 	w.Start(t)
@@ -66,7 +66,7 @@ func (w *Milter) Start(t testing.TB) {
 	}
 }
 
-func milterConfig(address string, o MilterOptions) string {
+func milterConfig(names, address string, o MilterOptions) string {
 	delay := ""
 	if o.Delay != "" {
 		delay = "delay_reject: " + o.Delay + "\n"
@@ -77,10 +77,11 @@ func milterConfig(address string, o MilterOptions) string {
 	}
 	return fmt.Sprintf(`hostname: milter.test.example
 log: {level: info, format: json}
+dns: {servers: [%q]}
 %slisteners:
   - {name: mta, address: %q, mode: milter%s}
 chain: %s
-`, delay, address, group, o.Chain)
+`, names, delay, address, group, o.Chain)
 }
 
 // SocketPath returns a path for a Unix socket that every MTA can reach and

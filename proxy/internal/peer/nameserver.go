@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -129,4 +130,23 @@ func Reply(question *dns.Msg, rcode int, records ...dns.RR) *dns.Msg {
 		m.SetEdns0(dns.DefaultMsgSize, opt.Do())
 	}
 	return m
+}
+
+// clientNames starts a name server that knows the test's client on loopback,
+// and nobody else, and returns its address.
+func clientNames(t testing.TB) string {
+	t.Helper()
+	return Names(t, func(_ context.Context, _ string, question *dns.Msg) *dns.Msg {
+		q := question.Question[0]
+		switch {
+		case !strings.EqualFold(q.Name, "client.test.example."):
+			return Reply(question, dns.RcodeNameError)
+		case q.Qtype != dns.TypeA:
+			return Reply(question, dns.RcodeSuccess)
+		}
+		return Reply(question, dns.RcodeSuccess, &dns.A{
+			Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 60},
+			A:   net.IPv4(127, 0, 0, 1),
+		})
+	}).Addr
 }

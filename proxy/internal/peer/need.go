@@ -1,7 +1,8 @@
 // Package peer starts the real programs that mailweir is tested against: a
-// private Postfix, its message generator, a private Sendmail, swaks, and
-// mailweir itself as a user runs it; and it is the far end of all mail, a server that records every
-// octet.
+// private Postfix, its message generator, a private Sendmail, swaks, name
+// servers, and mailweir itself as a user runs it. It is also what these talk
+// to: a server that records every octet of all mail, and a name server that
+// answers whatever a test wants it to.
 //
 // All of them live on loopback, on ports picked at run time, in temporary
 // directories, and end with the test.
