@@ -14,18 +14,18 @@ import (
 // same column as the key it belongs to.
 func excess(tokens token.Tokens) (Pos, string) {
 	var n nesting
-	keys := 0
+	k := keys{open: map[int]int{}}
 	for _, t := range tokens {
 		n.add(t)
-		if t.Type == token.MappingValueType {
-			keys++
-		}
+		k.add(t, n.flow)
 		pos := Pos{t.Position.Line, t.Position.Column}
 		switch {
 		case len(n.open) > maxNesting:
 			return pos, fmt.Sprintf("nested deeper than %d levels", maxNesting)
-		case keys > maxKeys:
-			return pos, fmt.Sprintf("more than %d keys", maxKeys)
+		case k.most > maxKeys:
+			return pos, fmt.Sprintf("more than %d keys in one map", maxKeys)
+		case k.all > maxAllKeys:
+			return pos, fmt.Sprintf("more than %d keys", maxAllKeys)
 		}
 	}
 	return Pos{}, ""

@@ -38,7 +38,17 @@ func TestNesting(t *testing.T) {
 			t.Errorf("%s: %q", test.name, msg)
 		}
 	}
-	if _, msg := excess(lexer.Tokenize(strings.Repeat("a: b\n", maxKeys+1))); msg == "" {
-		t.Error("too many keys are let pass")
+	for _, test := range []struct{ name, text, want string }{
+		{"one map", strings.Repeat("a: b\n", maxKeys+1), "keys in one map"},
+		{"one map further in", "x:\n  - y: z\n" + strings.Repeat("    a: b\n", maxKeys), "keys in one map"},
+		{"one map with others in it", strings.Repeat("a:\n  b: c\n", maxKeys+1), "keys in one map"},
+		{"braces", "{" + strings.Repeat("a: b, ", maxKeys+1) + "}", "keys in one map"},
+		{"many maps", strings.Repeat("- a: b\n  c: d\n", maxKeys), ""},
+		{"many maps in braces", strings.Repeat("- {a: b, c: d}\n", maxKeys), ""},
+		{"too many maps", strings.Repeat("- {a: b, c: d}\n", maxAllKeys/2+1), "more than 60000 keys"},
+	} {
+		if _, msg := excess(lexer.Tokenize(test.text)); !strings.Contains(msg, test.want) || (msg == "") != (test.want == "") {
+			t.Errorf("%s: %q", test.name, msg)
+		}
 	}
 }

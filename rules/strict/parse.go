@@ -17,7 +17,8 @@ import (
 const (
 	MaxSize       = 1 << 19 // octets of a file
 	maxNesting    = 64      // levels
-	maxKeys       = 10_000  // in the whole file, those of aliases not counted
+	maxKeys       = 10_000  // of a mapping, for which the parser takes quadratic time
+	maxAllKeys    = 60_000  // in the whole file, those of aliases not counted
 	maxEmptyLines = 100     // in a row: the lexer takes quadratic time for them
 	maxNodes      = 250_000 // values read, those of aliases counted each time
 	maxProblems   = 50
