@@ -83,10 +83,23 @@ type Needer interface {
 	Needs() Needs
 }
 
+// Reader is a filter whose configuration says which facts it reads, besides
+// those that its Kind tells. It is asked after the filters that set them; a fact
+// that nobody sets is its own concern.
+type Reader interface {
+	Reads() []string
+}
+
 // Worker is a filter with work of its own beside the sessions. The chain calls
 // Work once, in a goroutine, when it begins to serve; Work returns when ctx ends.
 type Worker interface {
 	Work(ctx context.Context)
+}
+
+// Sourcer is a filter made of files that it does not look at again by itself.
+// When one of them changes, the whole configuration is to be loaded again.
+type Sourcer interface {
+	Files() []string
 }
 
 // What a sink's Write may return.

@@ -40,7 +40,11 @@ type Env struct {
 	Resolver Resolver         // the DNS
 	Store    Store            // memory beyond sessions
 	Metrics  Metrics          // nil for none: see Counter, Gauge and Histogram
+	Keeper   Keeper           // nil for none: see Keep
 	Timeout  time.Duration    // of the entry that the filter is built for, 0 for none
+
+	Facts     []FactInfo // what the filters of the chain set; nil if that is not known
+	Listeners []string   // the names of the listeners; nil if they are not known
 }
 
 // Needs is a set of things a filter does that a front end may not offer.

@@ -49,10 +49,14 @@ func firstFinding[F any](r *Run, steps []step[F], i *int, call func(context.Cont
 	return filters.Verdict{}
 }
 
-// guarded asks one filter that may edit or has a deadline. What an observed
-// filter wants to edit is logged and not done; neither is what a filter wanted
-// that failed then.
+// guarded asks one filter that may edit, has a deadline, or is traced. What an
+// observed filter wants to edit is logged and not done; neither is what a filter
+// wanted that failed then.
 func guarded[F any](r *Run, s *step[F], call func(context.Context, F) filters.Verdict) (v filters.Verdict) {
+	if s.entry.traced {
+		end := r.trace.begin(s.entry, s.stage, r.chain.now)
+		defer func() { end(v) }()
+	}
 	had := len(r.tx.Edits())
 	r.tx.Allow(s.entry.Kind.Needs)
 	defer func() {
@@ -60,12 +64,15 @@ func guarded[F any](r *Run, s *step[F], call func(context.Context, F) filters.Ve
 		if p := recover(); p != nil {
 			v = panicked(p)
 		}
-		switch made := r.tx.Edits()[had:]; {
+		made := r.tx.Edits()[had:]
+		failed := v.Finding != nil && v.Finding.Err != nil
+		r.trace.edits(made, failed || s.entry.Action == Ignore)
+		switch {
 		case len(made) == 0:
 		case s.entry.Action == Ignore:
 			r.logUnmade(s.entry, made)
 			r.tx.KeepEdits(had)
-		case v.Finding != nil && v.Finding.Err != nil:
+		case failed:
 			r.tx.KeepEdits(had)
 		}
 	}()

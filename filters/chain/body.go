@@ -101,20 +101,20 @@ func (s *sink) write(r *Run, piece []byte) filters.Verdict {
 		s.w = nil
 		return filters.Verdict{}
 	case errors.Is(err, filters.ErrDecided):
-		return s.finish(r)
+		return s.finish(r, filters.Body)
 	}
 	s.w, s.end = nil, nil
 	return filters.Failed(err)
 }
 
 // finish asks a sink for its verdict, once.
-func (s *sink) finish(r *Run) (v filters.Verdict) {
+func (s *sink) finish(r *Run, stage filters.Stage) (v filters.Verdict) {
 	end := s.end
 	s.w, s.end = nil, nil
 	if end == nil {
 		return filters.Verdict{}
 	}
-	one := step[filters.Finisher]{end, s.entry, s.entry.guarded()}
+	one := step[filters.Finisher]{end, s.entry, s.entry.guarded(), stage}
 	i := 0
 	return firstFinding(r, []step[filters.Finisher]{one}, &i, finishSink)
 }
@@ -134,7 +134,7 @@ func (r *Run) finishBody() Decision {
 		return Decision{}
 	}
 	for i := range r.sinks {
-		v := r.sinks[i].finish(r)
+		v := r.sinks[i].finish(r, filters.EOM)
 		if v == (filters.Verdict{}) {
 			continue
 		}

@@ -20,6 +20,7 @@ type Chain struct {
 	plan    plan
 	counted counted
 	work    *work
+	trace   *Trace // nil for none
 }
 
 // entry is one filter with its settings.
@@ -27,30 +28,44 @@ type entry struct {
 	Spec
 	filter filters.Filter
 	stages filters.Stages
+	traced bool
 }
 
 // Build makes the filters of all specs and orders them. Its error holds every
 // spec that failed, each with its position.
 func Build(env filters.Env, specs []Spec, options Options) (*Chain, error) {
 	c := &Chain{log: env.Log, now: env.Now, options: options, counted: newCounted(env), work: newWork()}
-	ordered, err := order(specs)
-	errs := []error{err}
-	for _, spec := range ordered {
+	env.Facts = factsOf(specs)
+	var errs []error
+	for _, spec := range specs {
 		e, err := newEntry(env, spec)
 		if err != nil {
 			errs = append(errs, &SpecError{spec, err})
-			continue
 		}
 		c.entries = append(c.entries, e)
 	}
-	if err := errors.Join(errs...); err != nil {
+	ordered, err := order(c.entries)
+	if err := errors.Join(append(errs, err)...); err != nil {
 		c.Close()
 		return nil, err
 	}
+	c.entries = ordered
 	c.plan = newPlan(c.entries)
 	return c, nil
 }
 
+// factsOf returns what the filters of the specs set.
+func factsOf(specs []Spec) []filters.FactInfo {
+	facts := []filters.FactInfo{}
+	for _, spec := range specs {
+		facts = append(facts, spec.Kind.Sets...)
+	}
+	return facts
+}
+
+// newEntry builds the filter of a spec. What the filter needs by its
+// configuration counts as what its kind needs. The entry of one that fails has
+// no filter.
 func newEntry(env filters.Env, spec Spec) (*entry, error) {
 	if spec.Name == "" {
 		spec.Name = spec.Kind.Name
@@ -62,7 +77,10 @@ func newEntry(env filters.Env, spec Spec) (*entry, error) {
 	env.Timeout = spec.Timeout
 	f, err := spec.Kind.New(env, spec.Conf)
 	if err != nil {
-		return nil, err
+		return &entry{Spec: spec}, err
+	}
+	if n, ok := f.(filters.Needer); ok {
+		spec.Kind.Needs |= n.Needs()
 	}
 	return &entry{Spec: spec, filter: f, stages: filters.StagesOf(f)}, nil
 }
@@ -129,9 +147,6 @@ func (e *entry) needs() filters.Needs {
 		return 0
 	}
 	n := e.Kind.Needs
-	if f, ok := e.filter.(filters.Needer); ok {
-		n |= f.Needs()
-	}
 	if e.Action == Ignore {
 		return n &^ (filters.Edits | filters.DoQuarantine)
 	}

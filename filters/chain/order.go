@@ -8,12 +8,12 @@ import (
 	"github.com/mailweir/mailweir/filters"
 )
 
-// order returns the specs as the administrator ordered them, except that an
-// entry which sets a fact moves in front of the first that reads it. Its error
-// names facts that nobody sets, and circles.
-func order(specs []Spec) ([]Spec, error) {
-	o := ordering{specs: specs, state: make([]visit, len(specs))}
-	for i := range specs {
+// order returns the entries as the administrator ordered them, except that one
+// which sets a fact moves in front of the first that reads it. Its error names
+// facts that nobody sets, and circles.
+func order(entries []*entry) ([]*entry, error) {
+	o := ordering{entries: entries, state: make([]visit, len(entries))}
+	for i := range entries {
 		o.place(i)
 	}
 	return o.out, errors.Join(o.errs...)
@@ -28,55 +28,60 @@ const (
 )
 
 type ordering struct {
-	specs []Spec
-	state []visit
-	out   []Spec
-	errs  []error
+	entries []*entry
+	state   []visit
+	out     []*entry
+	errs    []error
 }
 
-// place appends spec i after those that set the facts it reads.
+// place appends entry i after those that set the facts it reads.
 func (o *ordering) place(i int) {
 	if o.state[i] != unseen {
 		return
 	}
 	o.state[i] = placing
-	spec := o.specs[i]
-	for _, fact := range spec.Kind.Reads {
-		o.placeSetters(spec, fact)
+	e := o.entries[i]
+	for _, fact := range e.Kind.Reads {
+		o.checkSet(e.Spec, fact.Name, o.placeSetters(e.Spec, fact.Name))
+	}
+	if r, ok := e.filter.(filters.Reader); ok {
+		for _, name := range r.Reads() {
+			o.placeSetters(e.Spec, name)
+		}
 	}
 	o.state[i] = placed
-	o.out = append(o.out, spec)
+	o.out = append(o.out, e)
 }
 
-// placeSetters places those who set the fact. Entries of the reader's own kind
-// stay where they are: none of them can be first of all.
-func (o *ordering) placeSetters(reader Spec, fact filters.FactInfo) {
+// placeSetters places those who set the fact, and returns them. Entries of the
+// reader's own kind stay where they are: none of them can be first of all.
+func (o *ordering) placeSetters(reader Spec, fact string) []Spec {
 	var setters []Spec
-	for j, spec := range o.specs {
-		if !slices.ContainsFunc(spec.Kind.Sets, func(f filters.FactInfo) bool { return f.Name == fact.Name }) {
+	for j, e := range o.entries {
+		if !slices.ContainsFunc(e.Kind.Sets, func(f filters.FactInfo) bool { return f.Name == fact }) {
 			continue
 		}
-		setters = append(setters, spec)
+		setters = append(setters, e.Spec)
 		switch {
-		case spec.Kind.Name == reader.Kind.Name:
+		case e.Kind.Name == reader.Kind.Name:
 		case o.state[j] == placing:
-			o.fail(reader, "reads the fact %s of %s, which waits for a fact of it in turn", fact.Name, spec.Kind.Name)
+			o.fail(reader, "reads the fact %s of %s, which waits for a fact of it in turn", fact, e.Kind.Name)
 		default:
 			o.place(j)
 		}
 	}
-	o.checkSet(reader, fact, setters)
+	return setters
 }
 
 // checkSet finds readers that would wait in vain.
-func (o *ordering) checkSet(reader Spec, fact filters.FactInfo, setters []Spec) {
+func (o *ordering) checkSet(reader Spec, fact string, setters []Spec) {
 	if len(setters) == 0 {
-		o.fail(reader, "reads the fact %s, which no filter of this chain sets", fact.Name)
+		o.fail(reader, "reads the fact %s, which no filter of this chain sets", fact)
 		return
 	}
 	for _, name := range reader.Listeners {
 		if !slices.ContainsFunc(setters, func(s Spec) bool { return s.serves(name) }) {
-			o.fail(reader, "reads the fact %s, which no filter of listener %s sets", fact.Name, name)
+			o.fail(reader, "reads the fact %s, which no filter of listener %s sets", fact, name)
 		}
 	}
 }

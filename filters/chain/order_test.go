@@ -114,3 +114,61 @@ func TestOrderCirclesEnd(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// reader is a filter that reads facts which its configuration names.
+type reader struct {
+	stub
+	reads []string
+}
+
+func (r *reader) Reads() []string { return r.reads }
+
+// A filter that reads a fact by its configuration is asked behind those that set
+// it; that nobody sets one is no error. It is told which facts there are.
+func TestReadsByConfiguration(t *testing.T) {
+	var calls, known []string
+	rules := chain.Spec{Kind: filters.Kind{Name: "rules", New: func(e filters.Env, _ any) (filters.Filter, error) {
+		for _, f := range e.Facts {
+			known = append(known, f.Name)
+		}
+		return &reader{stub{name: "rules", finds: answers{filters.Connect: {}}, calls: &calls}, []string{"a.x", "nobody.sets"}}, nil
+	}}}
+	setter := entry(&stub{name: "a", finds: answers{filters.Connect: {}}, calls: &calls})
+	setter.Kind.Sets = []filters.FactInfo{{Name: "a.x", Doc: "x"}}
+	k := start(t, filters.Rcpt, rules, setter)
+	k.until(filters.Connect)
+	if got := strings.Join(calls, " "); got != "a.connect rules.connect" {
+		t.Errorf("asked %s", got)
+	}
+	if got := strings.Join(known, " "); got != "a.x" {
+		t.Errorf("facts = %s", got)
+	}
+	k.Close()
+}
+
+// needer edits because its configuration says so.
+type needer struct{ stub }
+
+func (*needer) Needs() filters.Needs { return filters.EditHeader | filters.DoQuarantine }
+
+func (n *needer) Data(_ context.Context, t *filters.Transaction) filters.Verdict {
+	if err := t.Edit(filters.AddField{Name: "X", Value: " y"}); err != nil {
+		return filters.Failed(err)
+	}
+	return verdict(filters.Quarantine)
+}
+
+// What a filter needs by its configuration it may do.
+func TestNeedsByConfiguration(t *testing.T) {
+	f := &needer{stub{name: "f", finds: answers{filters.Data: {}}}}
+	k := start(t, filters.Rcpt, chain.Spec{Kind: filters.Kind{
+		Name: "f",
+		New:  func(filters.Env, any) (filters.Filter, error) { return f, nil },
+	}})
+	k.until(filters.Data)
+	if n := len(k.Transaction().Edits()); n != 1 {
+		t.Errorf("%d edits", n)
+	}
+	wantAction(t, k.ask(filters.EOM), filters.Quarantine)
+	k.Close()
+}

@@ -20,7 +20,8 @@ type plan struct {
 type step[F any] struct {
 	filter F
 	entry  *entry
-	guard  bool // the entry has a timeout, or edits: kept here, where the question finds it in its cache
+	guard  bool // asking takes more than a call: kept here, where the question finds it in its cache
+	stage  filters.Stage
 }
 
 func newPlan(entries []*entry) plan {
@@ -39,7 +40,9 @@ func newPlan(entries []*entry) plan {
 }
 
 // guarded reports whether asking the entry takes more than a call.
-func (e *entry) guarded() bool { return e.Timeout > 0 || e.Kind.Needs&filters.Edits != 0 }
+func (e *entry) guarded() bool {
+	return e.Timeout > 0 || e.Kind.Needs&filters.Edits != 0 || e.traced
+}
 
 // steps returns who is asked at that stage: in order, but those who let the
 // client wait come last, so that the others' look-ups are under way.
@@ -49,9 +52,9 @@ func steps[F any](entries []*entry, s filters.Stage) []step[F] {
 		switch {
 		case !e.stages.Has(s):
 		case e.Kind.Waits:
-			waiting = append(waiting, step[F]{e.filter.(F), e, e.guarded()})
+			waiting = append(waiting, step[F]{e.filter.(F), e, e.guarded(), s})
 		default:
-			list = append(list, step[F]{e.filter.(F), e, e.guarded()})
+			list = append(list, step[F]{e.filter.(F), e, e.guarded(), s})
 		}
 	}
 	return append(list, waiting...)

@@ -38,6 +38,7 @@ type Run struct {
 	ofTx      standing // settled for the transaction
 	sinks     []sink
 	breached  uint8 // a bit for each filters.Breach that was asked about
+	trace     *tracing
 }
 
 // standing is a verdict that outlasts its stage.
@@ -52,7 +53,7 @@ type standing struct {
 // called at its end.
 func (c *Chain) Start(ctx context.Context, s *filters.Session) *Run {
 	s.Begin(ctx)
-	r := &Run{chain: c, ctx: ctx, session: s}
+	r := &Run{chain: c, ctx: ctx, session: s, trace: newTracing(c.trace)}
 	r.tx.Session = s
 	r.tx.ForgetFindings(filters.Connect)
 	return r
@@ -210,6 +211,7 @@ func (r *Run) Conduct(b filters.Breach, sample []byte) Decision {
 func (r *Run) Close() {
 	r.abort("closed")
 	r.forget(&r.ofSession)
+	r.trace.closes(r.session)
 	r.session.End()
 }
 
@@ -223,6 +225,7 @@ func (r *Run) abort(reason string) {
 // end forgets the transaction.
 func (r *Run) end() {
 	r.forget(&r.ofTx)
+	r.trace.ends(&r.tx)
 	r.ofTx, r.inTx = standing{}, false
 	r.dropSinks()
 	r.tx.KeepEdits(0)

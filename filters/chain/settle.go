@@ -54,9 +54,11 @@ func (r *Run) standing(stage filters.Stage) (Decision, bool) {
 
 // settle turns a filter's verdict into the chain's decision, and reports
 // whether it ends the stage.
-func (r *Run) settle(e *entry, stage filters.Stage, v filters.Verdict) (Decision, bool) {
-	v = r.resolve(e, stage, v)
+func (r *Run) settle(e *entry, stage filters.Stage, given filters.Verdict) (Decision, bool) {
+	given = e.allow(stage, given)
+	v := r.resolve(e, stage, given)
 	if v.Action == filters.Continue {
+		r.trace.settled(e, stage, given, nil, false)
 		return Decision{}, false
 	}
 	ru := newRuling(e, stage, v)
@@ -65,24 +67,33 @@ func (r *Run) settle(e *entry, stage filters.Stage, v filters.Verdict) (Decision
 	r.countRuling(ru, observed)
 	if observed {
 		r.logIgnored(ru)
+		r.trace.settled(e, stage, given, ru, true)
 		return Decision{}, false
 	}
-	return r.rule(ru)
+	d, stop := r.rule(ru)
+	r.trace.settled(e, stage, given, ru, false)
+	return d, stop
 }
 
-// resolve makes a failure what on_error says, and leaves other verdicts alone.
-func (r *Run) resolve(e *entry, stage filters.Stage, v filters.Verdict) filters.Verdict {
+// allow makes a verdict that the filter may not give its failure. There is a
+// finding in what it returns.
+func (e *entry) allow(stage filters.Stage, v filters.Verdict) filters.Verdict {
 	if v.Finding == nil {
 		v.Finding = &filters.Finding{}
 	}
 	switch {
 	case v.Action > filters.Hangup:
-		v = filters.Failed(fmt.Errorf("verdict %d does not exist", uint8(v.Action)))
+		return filters.Failed(fmt.Errorf("verdict %d does not exist", uint8(v.Action)))
 	case v.Action == filters.Quarantine && e.Kind.Needs&filters.DoQuarantine == 0:
-		v = filters.Failed(errors.New("verdict quarantine, but its kind does not declare the need"))
+		return filters.Failed(errors.New("verdict quarantine, but its kind does not declare the need"))
 	case stage == filters.Conduct && (v.Action == filters.Discard || v.Action == filters.Quarantine):
-		v = filters.Failed(fmt.Errorf("verdict %s on a breach, which is no message", v.Action))
+		return filters.Failed(fmt.Errorf("verdict %s on a breach, which is no message", v.Action))
 	}
+	return v
+}
+
+// resolve makes a failure what on_error says, and leaves other verdicts alone.
+func (r *Run) resolve(e *entry, stage filters.Stage, v filters.Verdict) filters.Verdict {
 	if v.Action != filters.Continue || v.Finding.Err == nil {
 		return v
 	}

@@ -15,19 +15,19 @@ import (
 func build(env filters.Env, c *Config) (filters.Filter, error) { return newFilter(env, c) }
 
 func newFilter(env filters.Env, c *Config) (*filter, error) {
-	fallback, err := parseTemplate(c.Reply)
-	if err != nil {
-		return nil, fmt.Errorf("reply: %w", err)
-	}
 	f := &filter{threshold: c.Threshold, at: c.At, exempt: ipset.Of(c.Exempt), desk: newDesk(env, c), checks: map[Check]bool{}}
 	var errs []error
+	fallback, err := parseTemplate(c.Reply)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("reply: %w", err))
+	}
 	for i, conf := range c.Zones {
 		z, err := newZone(conf, fallback)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("zones: item %d (%s): %w", i+1, cmp.Or(conf.String(), "without a name"), err))
 			continue
 		}
-		f.add(z)
+		f.add(env, z)
 	}
 	if err := errors.Join(append(errs, f.check(c))...); err != nil {
 		return nil, err
@@ -51,29 +51,27 @@ func newDesk(env filters.Env, c *Config) *desk {
 	timeout := cmp.Or(env.Timeout, defaultTimeout)
 	d.limit = timeout - min(timeout/10, 250*time.Millisecond)
 	d.answers = env.Counter("mailweir_dnsbl_answers_total", "Answers of DNS lists.", "zone", "result")
-	d.asides = env.Gauge("mailweir_dnsbl_zone_set_aside", "Whether a DNS list, or a part of it, is set aside.", "zone")
 	return d
 }
 
 // add adds a zone with the lists that it is asked as.
-func (f *filter) add(z *zone) {
+func (f *filter) add(env filters.Env, z *zone) {
 	f.zones = append(f.zones, z)
 	for _, c := range z.checks {
 		f.checks[c] = true
 		switch {
 		case c.byName():
 			if z.lists[names] == nil {
-				z.lists[names] = newList(z, names, f.desk)
+				z.lists[names] = newList(env, z, names, f.desk)
 			}
 			continue
 		case z.ipv4:
-			z.lists[ipv4] = newList(z, ipv4, f.desk)
+			z.lists[ipv4] = newList(env, z, ipv4, f.desk)
 		}
 		if z.ipv6 {
-			z.lists[ipv6] = newList(z, ipv6, f.desk)
+			z.lists[ipv6] = newList(env, z, ipv6, f.desk)
 		}
 	}
-	f.desk.asides.Set(0, z.shown)
 }
 
 // check reports what no configuration can be.

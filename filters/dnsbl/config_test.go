@@ -52,6 +52,17 @@ func TestConfigErrors(t *testing.T) {
 	}
 }
 
+// All that is wrong is told at once.
+func TestAllErrors(t *testing.T) {
+	env, _ := filtertest.Env("")
+	_, err := filtertest.Build(env, dnsbl.Kind, `{zones: [zenn, {preset: dnswll}, bl.example], reply: "{zoen}", at: connect, threshold: 0}`)
+	for _, want := range []string{"zenn", "dnswll", "{zoen}", "threshold: want 1 or more"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v\nwant %s", err, want)
+		}
+	}
+}
+
 func TestStages(t *testing.T) {
 	for options, want := range map[string]string{
 		"":                            "connect rcpt",

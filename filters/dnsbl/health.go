@@ -50,7 +50,14 @@ type list struct {
 	*zone
 	family family
 	*desk
+	*health
+}
 
+// health is how a list does. It outlives the filter: a reloaded configuration
+// with the same list goes on with it.
+type health struct {
+	*asides
+	tending chan struct{} // holds one while somebody's Work tests the list from time to time
 	testing chan struct{} // holds one while somebody tests the list
 	wake    chan struct{} // tells Work that the list was set aside
 
@@ -60,6 +67,8 @@ type list struct {
 	crowd    bool      // it was set aside for its share
 	since    time.Time // it has been trusted
 	canary   time.Time // of the last look at what no list has
+	tended   bool      // Work has tested it
+	paused   time.Time // when the pause before Work's next test began
 	pause    time.Duration
 	failures int // in a row
 	faults   int // in a row
@@ -78,15 +87,52 @@ type desk struct {
 	maxShare float64
 	interval time.Duration // of self-tests, 0 for none
 	answers  filters.Counter
-	asides   filters.Gauge
 }
 
-func newList(z *zone, f family, d *desk) *list {
-	l := &list{zone: z, family: f, desk: d, testing: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
-	if !z.selfTest {
-		l.status = trusted
-	}
+// newList returns a list with its health, which the host may have kept.
+func newList(env filters.Env, z *zone, f family, d *desk) *list {
+	l := &list{zone: z, family: f, desk: d}
+	named := env.Keep("dnsbl name "+z.shown, func() any { return newAsides(env, z.shown) }).(*asides)
+	l.health = env.Keep(l.identity(), func() any { return newHealth(z, named) }).(*health)
 	return l
+}
+
+func newHealth(z *zone, named *asides) *health {
+	h := &health{
+		asides:  named,
+		tending: make(chan struct{}, 1),
+		testing: make(chan struct{}, 1),
+		wake:    make(chan struct{}, 1),
+	}
+	if !z.selfTest {
+		h.status = trusted
+	}
+	return h
+}
+
+// identity returns all that the health depends on. It may hold a key, and is
+// not to be shown.
+func (l *list) identity() string {
+	id := fmt.Sprintf("dnsbl list %q %q %s %t %t %q %t %g %s", l.name, l.shown, l.family,
+		l.selfTest, l.untried, l.test, l.one, l.maxShare, l.interval)
+	for _, r := range l.rules {
+		id += fmt.Sprintf(" +%s", r.text)
+	}
+	for _, r := range l.refusals {
+		id += fmt.Sprintf(" -%s %t", r.text, r.ours)
+	}
+	return id
+}
+
+// Close is called when no configuration has the list any more.
+func (h *health) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.status == setAside || h.status == probation {
+		h.status = untested
+		h.asides.add(-1)
+	}
+	return nil
 }
 
 // isAside returns whether the list may not be asked, and why.
@@ -199,8 +245,9 @@ func (l *list) leave(cause string) {
 		l.pause = 0 // what was before is forgotten
 	}
 	l.lengthen()
+	l.paused = l.now()
 	if l.status != probation {
-		l.aside.add(l, 1)
+		l.asides.add(1)
 	}
 	l.status, l.cause, l.crowd = setAside, cause, false
 	l.failures, l.faults = 0, 0
@@ -214,7 +261,7 @@ func (l *list) leave(cause string) {
 // come takes the list back, and says so.
 func (l *list) come() {
 	l.status, l.cause, l.since = trusted, "", l.now()
-	l.aside.add(l, -1)
+	l.asides.add(-1)
 	l.record(slog.LevelInfo, "a DNSBL is back", "")
 }
 
@@ -235,15 +282,24 @@ func (l *list) record(level slog.Level, msg, cause string) {
 	l.log.LogAttrs(context.Background(), level, msg, attrs...)
 }
 
-// asideCount counts a zone's lists that are set aside, for the gauge.
-type asideCount struct {
-	mu sync.Mutex
-	n  int
+// asides counts the lists of one name that are set aside, for the gauge.
+type asides struct {
+	shown string
+	gauge filters.Gauge
+	mu    sync.Mutex
+	n     int
 }
 
-func (a *asideCount) add(l *list, n int) {
+func newAsides(env filters.Env, shown string) *asides {
+	a := &asides{shown: shown}
+	a.gauge = env.Gauge("mailweir_dnsbl_zone_set_aside", "Whether a DNS list, or a part of it, is set aside.", "zone")
+	a.gauge.Set(0, shown)
+	return a
+}
+
+func (a *asides) add(n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.n += n
-	l.asides.Set(float64(min(a.n, 1)), l.shown)
+	a.gauge.Set(float64(min(a.n, 1)), a.shown)
 }

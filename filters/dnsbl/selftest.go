@@ -116,9 +116,16 @@ func (l *list) passed() {
 	}
 }
 
-// tend tests the list again and again, until ctx ends.
+// tend tests the list again and again, until ctx ends. It waits while others
+// do: another entry, or the configuration before this one.
 func (l *list) tend(ctx context.Context) {
-	test := l.selfTest
+	select {
+	case l.tending <- struct{}{}:
+		defer func() { <-l.tending }()
+	case <-ctx.Done():
+		return
+	}
+	test := l.selfTest && !l.wasTended()
 	for {
 		if test {
 			l.retest(ctx)
@@ -140,7 +147,16 @@ func (l *list) retest(ctx context.Context) {
 	defer cancel()
 	if cause, _ := verdict(l.run(test, l.probes())); ctx.Err() == nil {
 		l.tested(cause)
+		l.mu.Lock()
+		l.tended, l.paused = true, l.now()
+		l.mu.Unlock()
 	}
+}
+
+func (l *list) wasTended() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tended
 }
 
 // rest waits until the list is to be tested again. It reports false when ctx
@@ -166,8 +182,9 @@ func (l *list) rest(ctx context.Context) bool {
 func (l *list) untilTest() (time.Duration, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	gone := max(0, l.now().Sub(l.paused))
 	if l.status == setAside {
-		return l.pause, true
+		return l.pause - gone, true
 	}
-	return l.interval, l.selfTest && l.interval > 0
+	return l.interval - gone, l.selfTest && l.interval > 0
 }

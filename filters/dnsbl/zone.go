@@ -28,7 +28,6 @@ type zone struct {
 	untried  bool   // see preset
 	reply    *template
 	lists    [families]*list
-	aside    asideCount
 }
 
 // rule is what the answers of a pattern count.

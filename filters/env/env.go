@@ -49,13 +49,14 @@ type Host struct {
 	resolver *resolver.Resolver
 	store    *store.Store
 	file     string
+	kept     kept
 }
 
 // Open makes a host from which filters can be built. Beyond reading
 // /etc/resolv.conf it touches nothing yet: neither network nor disk. The host
 // is to be closed.
 func Open(o Options) (*Host, error) {
-	h := &Host{metrics: metrics.New(o.Log, o.Version), file: o.State.File}
+	h := &Host{metrics: metrics.New(o.Log, o.Version), file: o.State.File, kept: kept{values: map[string]*keepsake{}}}
 	h.env = filters.Env{Log: o.Log, Now: time.Now, Metrics: h.metrics}
 	r, err := resolver.Open(resolver.Options{
 		Servers:      o.DNS.Servers,
@@ -90,7 +91,8 @@ func (h *Host) Start() error {
 	return nil
 }
 
-// Env returns what filters get.
+// Env returns what filters get. They keep nothing beyond their own life: for that
+// there is Lease.
 func (h *Host) Env() filters.Env { return h.env }
 
 // Metrics serves the metrics in the text format of Prometheus.
