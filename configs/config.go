@@ -14,6 +14,7 @@ type Config struct {
 	Hostname     string        `yaml:"hostname" format:"host" doc:"our own name, as clients are greeted with, empty for the machine's host name"`
 	Log          Log           `yaml:"log" doc:"the operator's log, which goes to standard error"`
 	DrainTimeout time.Duration `yaml:"drain_timeout" min:"0s" doc:"how long sessions may go on after the order to stop; those still open then are told 421"`
+	Watch        bool          `yaml:"watch" doc:"load the configuration again when a file that it is read from has changed, as SIGHUP does"`
 	Sessions     Sessions      `yaml:"sessions" doc:"how many clients are served at once; those beyond are told 421"`
 	DNS          DNS           `yaml:"dns" doc:"how the filters look up names and addresses"`
 	State        State         `yaml:"state" doc:"what filters remember beyond a session, such as which clients have passed their tests"`
@@ -26,6 +27,7 @@ type Config struct {
 	Dir      string   `yaml:"-"` // where the file is: relative file names in options start here
 	Warnings []string `yaml:"-"` // what looks like a mistake, but does no harm
 
+	file    string // "" if it was not read from one
 	source  *strict.Source
 	options map[string]positions // of the chain's entries, by Spec.Pos
 }

@@ -13,7 +13,7 @@ import (
 // FuzzLoad holds Parse to return in time, without a panic, and either problems
 // or a configuration that can be used.
 func FuzzLoad(f *testing.F) {
-	for _, pattern := range []string{"testdata/*.yaml", "examples/*.yaml", "default.yaml"} {
+	for _, pattern := range []string{"testdata/*.yaml", "examples/*.yaml", "examples/*/*.yaml", "default.yaml"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			f.Fatal(err)

@@ -32,6 +32,7 @@ func Load(kinds []filters.Kind, src Source) (*Config, error) {
 		return nil, Problems{problem}
 	}
 	c, problems := parse(kinds, src.File, data)
+	c.file = src.File
 	problems = append(problems, c.layer(src.Flags)...)
 	c.Warnings = unknownVariables(os.Environ())
 	c.finish(&problems)
@@ -39,6 +40,15 @@ func Load(kinds []filters.Kind, src Source) (*Config, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// Files returns the names of the files that the configuration was read from.
+// Those that filters read are the chain's to tell.
+func (c *Config) Files() []string {
+	if c.file == "" {
+		return nil
+	}
+	return []string{c.file}
 }
 
 // finish fills in what depends on the machine.

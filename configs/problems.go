@@ -1,7 +1,9 @@
 package configs
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,6 +28,9 @@ func (c *Config) Build(env filters.Env) (*chain.Chain, error) {
 	if env.Dir == "" {
 		env.Dir = c.Dir
 	}
+	for _, l := range c.Listeners {
+		env.Listeners = append(env.Listeners, l.Name)
+	}
 	built, err := chain.Build(env, c.Chain, chain.Options{DelayReject: c.DelayReject.Stage()})
 	if err != nil {
 		return nil, c.Explain(err)
@@ -39,7 +44,19 @@ func (c *Config) Build(env filters.Env) (*chain.Chain, error) {
 func (c *Config) Explain(err error) error {
 	var problems Problems
 	c.collect(&problems, err)
-	return problems.Err()
+	if len(problems) == 0 {
+		return nil
+	}
+	met := map[string]int{} // files, in the order in which they are met
+	for _, p := range problems {
+		if _, ok := met[p.Where]; !ok {
+			met[p.Where] = len(met)
+		}
+	}
+	slices.SortStableFunc(problems, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(met[a.Where], met[b.Where]), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+	})
+	return problems
 }
 
 func (c *Config) collect(to *Problems, err error) {
@@ -53,10 +70,10 @@ func (c *Config) collect(to *Problems, err error) {
 		}
 	default:
 		switch {
-		case errors.As(err, &known):
-			*to = append(*to, known...)
 		case errors.As(err, &spec):
 			c.collectSpec(to, spec)
+		case errors.As(err, &known):
+			*to = append(*to, known...)
 		default:
 			*to = append(*to, Problem{Msg: err.Error()})
 		}
@@ -64,21 +81,35 @@ func (c *Config) collect(to *Problems, err error) {
 }
 
 // collectSpec notes what is wrong with an entry of the chain: one problem for
-// each error that is joined in it.
+// each error that is joined in it. What is wrong with a file that the entry names
+// stands in that file.
 func (c *Config) collectSpec(to *Problems, e *chain.SpecError) {
 	errs := []error{e.Err}
 	if many, ok := e.Err.(interface{ Unwrap() []error }); ok {
 		errs = many.Unwrap()
 	}
 	for _, err := range errs {
-		msg := e.Spec.Kind.Name + ": " + err.Error()
-		pos, ok := parsePos(e.Spec.Pos)
-		if !ok || c.source == nil {
-			*to = append(*to, Problem{Where: e.Spec.Pos, Msg: msg})
-			continue
+		var known Problems
+		if !errors.As(err, &known) {
+			*to = append(*to, c.ofEntry(e.Spec, err, ""))
 		}
-		*to = append(*to, c.source.At(c.optionPos(e.Spec.Pos, err, pos), msg, ""))
+		for _, p := range known {
+			if p.Where == "" {
+				p = c.ofEntry(e.Spec, errors.New(p.Msg), p.Hint)
+			}
+			*to = append(*to, p)
+		}
 	}
+}
+
+// ofEntry returns a problem of an entry, where it stands.
+func (c *Config) ofEntry(spec chain.Spec, err error, hint string) Problem {
+	msg := spec.Kind.Name + ": " + err.Error()
+	pos, ok := parsePos(spec.Pos)
+	if !ok || c.source == nil {
+		return Problem{Where: spec.Pos, Msg: msg, Hint: hint}
+	}
+	return c.source.At(c.optionPos(spec.Pos, err, pos), msg, hint)
 }
 
 // optionPos returns where the option is that an error begins with, as in

@@ -5,41 +5,44 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"github.com/mailweir/mailweir/configs"
 	"github.com/mailweir/mailweir/filters"
-	"github.com/mailweir/mailweir/filters/chain"
 	"github.com/mailweir/mailweir/filters/env"
-	"github.com/mailweir/mailweir/proxy/milter"
 	"github.com/mailweir/mailweir/proxy/relay"
 )
 
-// Server is all that one configuration asks for.
+// Server is all that one configuration asks for, and those that are loaded in
+// its place later.
 type Server struct {
-	log   *slog.Logger
-	host  *env.Host // what the filters of all listeners share
-	chain *chain.Chain
-	doors []*door
+	log     *slog.Logger
+	host    *env.Host // what the filters of all listeners share
+	limiter *relay.Limiter
+	reloads filters.Counter
+	loaded  filters.Gauge
 
 	adminAddress string // "" for none
 	admin        *admin // nil before Listen, and for none
-}
 
-// door is one listener.
-type door struct {
-	config configs.Listener
-	front  frontEnd
-	socket net.Listener // nil before Listen
-}
+	reload  sync.Mutex     // held while the edition changes
+	changed chan struct{}  // see Changed
+	watch   *watch         // nil if no files are watched
+	leaving sync.WaitGroup // doors and editions that are no longer in force
+	drain   context.Context
+	cut     context.CancelFunc // of drain
+	dropped atomic.Bool        // it has cut sessions off
 
-// frontEnd is a relay or a milter.
-type frontEnd interface {
-	Serve(net.Listener) error
-	Shutdown(context.Context) error
+	mu      sync.Mutex
+	edition *edition
+	doors   []*door
+	serving bool
+	ended   bool
+	ending  chan struct{}  // closed when ended
+	loops   sync.WaitGroup // that accept clients
 }
 
 // New makes the chain and the front ends, without opening sockets or the state
@@ -50,25 +53,30 @@ func New(cfg *configs.Config, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	built, err := cfg.Build(host.Env())
+	e, err := newEdition(cfg, host)
 	if err != nil {
 		host.Close()
 		return nil, err
 	}
-	s := &Server{log: log, host: host, chain: built, adminAddress: cfg.Admin.Address}
-	limiter := relay.NewLimiter(cfg.Sessions.Max, cfg.Sessions.MaxPerClient)
-	var errs []error
-	for _, l := range cfg.Listeners {
-		front, err := newFrontEnd(l, built.For(l.Name), limiter, log)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		s.doors = append(s.doors, &door{config: l, front: front})
+	s := &Server{
+		log:          log,
+		host:         host,
+		limiter:      relay.NewLimiter(cfg.Sessions.Max, cfg.Sessions.MaxPerClient),
+		adminAddress: cfg.Admin.Address,
+		changed:      make(chan struct{}, 1),
+		edition:      e,
+		ending:       make(chan struct{}),
 	}
-	if err := errors.Join(errs...); err != nil {
-		s.close()
-		return nil, cfg.Explain(err)
+	s.drain, s.cut = context.WithCancel(context.Background())
+	s.reloads = host.Env().Counter("mailweir_reloads_total", "Attempts to load the configuration again.", "result")
+	s.loaded = host.Env().Gauge("mailweir_config_loaded_timestamp_seconds", "When the configuration in force was loaded.")
+	for _, l := range cfg.Listeners {
+		d, err := s.newDoor(l, e)
+		if err != nil {
+			s.close()
+			return nil, cfg.Explain(err)
+		}
+		s.doors = append(s.doors, d)
 	}
 	return s, nil
 }
@@ -83,41 +91,6 @@ func OpenHost(cfg *configs.Config, log *slog.Logger) (*env.Host, error) {
 	return host, nil
 }
 
-// newFrontEnd makes what the listener's mode says. It logs which entries of the
-// chain see but a part there of what they ask for.
-func newFrontEnd(l configs.Listener, c *chain.Chain, limiter *relay.Limiter, log *slog.Logger) (frontEnd, error) {
-	if l.Mode != configs.MTA {
-		return relay.New(relayOptions(l, c, limiter, log))
-	}
-	m, err := milter.New(milterOptions(l, c, log))
-	if err != nil {
-		return nil, err
-	}
-	for _, blind := range milter.Blind {
-		for _, entry := range misfits(c, blind.With) {
-			log.Warn("a filter does not see all it asks for", "at", entry.Pos, "filter", entry.Kind.Name,
-				"listener", l.Name, "reason", blind.Why)
-		}
-	}
-	return m, nil
-}
-
-// misfits returns the entries that ask for more than o.
-func misfits(c *chain.Chain, o filters.Offers) []chain.Spec {
-	var list []chain.Spec
-	joined, _ := c.Fits(o).(interface{ Unwrap() []error })
-	if joined == nil {
-		return nil
-	}
-	for _, err := range joined.Unwrap() {
-		var entry *chain.SpecError
-		if errors.As(err, &entry) {
-			list = append(list, entry.Spec)
-		}
-	}
-	return list
-}
-
 // Check tells whether New would succeed, and leaves nothing behind.
 func Check(cfg *configs.Config, log *slog.Logger) error {
 	s, err := New(cfg, log)
@@ -129,7 +102,8 @@ func Check(cfg *configs.Config, log *slog.Logger) error {
 
 // close ends what sessions have shared.
 func (s *Server) close() error {
-	err := s.chain.Close()
+	s.cut()
+	err := s.edition.close()
 	if s.admin != nil { // it can be watched until all filters have ended
 		s.admin.close()
 	}
@@ -143,22 +117,19 @@ func (s *Server) Listen() error {
 		s.closeSockets()
 		return err
 	}
-	s.chain.Work()
+	s.edition.chain.Work()
+	s.countLoaded()
+	s.reloads.Add(0, "ok")
+	s.reloads.Add(0, "failed")
+	s.look()
 	return nil
 }
 
 func (s *Server) open() error {
 	for _, d := range s.doors {
-		socket, err := listen(d.config)
-		if err != nil {
-			return fmt.Errorf("listener %s: %w", d.config.Name, err)
+		if err := d.listen(s.log); err != nil {
+			return err
 		}
-		d.socket = socket
-		attrs := []any{"listener", d.config.Name, "mode", string(d.config.Mode), "address", socket.Addr().String()}
-		if d.config.Mode == configs.Relay {
-			attrs = append(attrs, "upstream", d.config.Upstream.Address)
-		}
-		s.log.Info("listening", attrs...)
 	}
 	if s.adminAddress != "" {
 		a, err := listenAdmin(s.adminAddress, s.host.Metrics(), s.log)
@@ -170,21 +141,9 @@ func (s *Server) open() error {
 	return s.host.Start()
 }
 
-// listen opens the listener's socket.
-func listen(l configs.Listener) (net.Listener, error) {
-	if l.Mode == configs.MTA {
-		return milterSocket(l).Listen()
-	}
-	config := net.ListenConfig{KeepAlive: -1} // time-outs find dead clients sooner
-	return config.Listen(context.Background(), "tcp", l.Address)
-}
-
 func (s *Server) closeSockets() {
 	for _, d := range s.doors {
-		if d.socket != nil {
-			d.socket.Close()
-			d.socket = nil
-		}
+		d.close()
 	}
 	if s.admin != nil {
 		s.admin.close()
@@ -195,6 +154,8 @@ func (s *Server) closeSockets() {
 // Addr returns the address of the listener with that name. Call it after
 // Listen.
 func (s *Server) Addr(listener string) net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, d := range s.doors {
 		if d.config.Name == listener {
 			return d.socket.Addr()
@@ -220,25 +181,59 @@ func (s *Server) Serve() error {
 	} else {
 		watched <- nil
 	}
-	if err := s.each(func(d *door) error { return d.front.Serve(d.socket) }); err != nil {
-		return err
+	s.mu.Lock()
+	s.serving = true
+	for _, d := range s.doors {
+		s.serve(d)
 	}
+	s.mu.Unlock()
+	<-s.ending
+	s.loops.Wait()
 	return <-watched
+}
+
+// serve accepts clients at a door, with mu held. A failure is logged: it is of
+// one door.
+func (s *Server) serve(d *door) {
+	name := d.config.Name
+	s.loops.Go(func() {
+		if err := d.front.Serve(d.socket); err != nil {
+			s.log.Error("a listener has ended", "listener", name, "error", err)
+		}
+	})
 }
 
 // Shutdown stops accepting, lets transactions end until ctx does, and closes
 // the chain, then what its filters shared. It returns ctx's error if sessions
-// had to be cut off.
+// had to be cut off. Further calls do nothing.
 func (s *Server) Shutdown(ctx context.Context) error {
-	err := s.each(func(d *door) error { return d.front.Shutdown(ctx) })
+	s.reload.Lock() // waits for a reload under way; there is none after this
+	defer s.reload.Unlock()
+	if s.ended {
+		return nil
+	}
+	if s.watch != nil {
+		s.watch.close()
+	}
+	s.mu.Lock()
+	s.ended = true
+	close(s.ending)
+	doors := s.doors
+	s.mu.Unlock()
+	defer context.AfterFunc(ctx, s.cut)()
+	err := each(doors, func(d *door) error { return d.front.Shutdown(ctx) })
+	s.leaving.Wait()
+	if s.dropped.Load() {
+		err = ctx.Err()
+	}
 	return errors.Join(err, s.close())
 }
 
 // each does the same with all doors at once.
-func (s *Server) each(do func(*door) error) error {
-	errs := make([]error, len(s.doors))
+func each(doors []*door, do func(*door) error) error {
+	errs := make([]error, len(doors))
 	var wait sync.WaitGroup
-	for i, d := range s.doors {
+	for i, d := range doors {
 		wait.Go(func() { errs[i] = do(d) })
 	}
 	wait.Wait()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,6 +43,7 @@ import (
 //	             of its fields that matter.
 //	held         why the MTA is to hold messages in quarantine, a message a line.
 //	secrets      words that must not be in the log, one a line.
+//	NAME.yaml    and NAME.txt: files that config.yaml names, such as rules.
 //
 // It is played through the relay, and through the milter with an MTA in front:
 // S of the dialogue is then the MTA, and the upstream is what it says and does
@@ -64,6 +66,7 @@ type transcript struct {
 	log       []record
 	held      []string
 	secrets   []string
+	files     map[string]string // beside config.yaml, by name
 }
 
 // The front ends, by the names of their modes.
@@ -124,7 +127,7 @@ func readTranscript(t *testing.T, file, door string) *transcript {
 	if len(bytes.TrimSpace(archive.Comment)) == 0 {
 		t.Errorf("%s: the comment is missing", file)
 	}
-	tr := &transcript{door: door}
+	tr := &transcript{door: door, files: map[string]string{}}
 	for _, f := range archive.Files {
 		switch text := linesFor(door, string(f.Data)); f.Name {
 		case "config.yaml":
@@ -143,7 +146,10 @@ func readTranscript(t *testing.T, file, door string) *transcript {
 		case "secrets":
 			tr.secrets = strings.Fields(text)
 		default:
-			t.Fatalf("%s: what is %s?", file, f.Name)
+			if ext := filepath.Ext(f.Name); ext != ".yaml" && ext != ".txt" || filepath.Base(f.Name) != f.Name {
+				t.Fatalf("%s: what is %s?", file, f.Name)
+			}
+			tr.files[f.Name] = text
 		}
 	}
 	return tr
@@ -239,7 +245,22 @@ func (tr *transcript) settings(t *testing.T, names, upstream string) *configs.Co
 	if err != nil {
 		t.Fatalf("%v\n%s", err, data)
 	}
+	if len(tr.files) > 0 {
+		cfg.Dir = tr.writeFiles(t)
+	}
 	return cfg
+}
+
+// writeFiles writes what config.yaml names into a folder.
+func (tr *transcript) writeFiles(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range tr.files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 // merge lays one map over another.

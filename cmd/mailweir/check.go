@@ -5,6 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailweir/mailweir/configs"
+	"github.com/mailweir/mailweir/filters/standard"
 	"github.com/mailweir/mailweir/proxy"
 )
 
@@ -14,7 +16,11 @@ func newCheck() *cobra.Command {
 		Short: "Check the configuration without using it",
 		Long: `Check reads the configuration whole, makes the filters and opens the files they
 name, but no sockets and not the state file, and it asks no name server. It prints
-all problems and exits with 1 if there are any.`,
+all problems and exits with 1 if there are any.
+
+With --diff it prints what would change if this configuration took the place of
+that one: of the settings as they are in force, with defaults, not of the texts.
+What a reload cannot change is marked.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(cmd)
@@ -27,11 +33,35 @@ all problems and exits with 1 if there are any.`,
 			file, _ := cmd.Flags().GetString("config")
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s, %s\n", file,
 				count(len(c.Listeners), "listener"), count(len(c.Chain), "filter"))
+			if old, _ := cmd.Flags().GetString("diff"); old != "" {
+				return printDiff(cmd, old, c)
+			}
 			return nil
 		},
 	}
 	configFlags(cmd)
+	cmd.Flags().String("diff", "", "configuration `file` in force, to print what would change")
 	return cmd
+}
+
+// printDiff prints what changes between the configuration of that file and c.
+func printDiff(cmd *cobra.Command, file string, c *configs.Config) error {
+	old, err := configs.Load(standard.Kinds(), configs.Source{File: file, Flags: cmd.Flags()})
+	if err != nil {
+		return fail(err)
+	}
+	changes := configs.Diff(old, c)
+	if len(changes) == 0 {
+		fmt.Fprintln(cmd.OutOrStdout(), "no change")
+	}
+	for _, change := range changes {
+		restart := ""
+		if change.Restart {
+			restart = " (needs a restart)"
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s%s\n", change, restart)
+	}
+	return nil
 }
 
 func count(n int, noun string) string {

@@ -25,25 +25,40 @@ func configFlags(cmd *cobra.Command) {
 // of its warnings on standard error. Its error lists all problems and makes
 // the exit code 1.
 func loadConfig(cmd *cobra.Command) (*configs.Config, error) {
-	file, err := cmd.Flags().GetString("config")
-	if err != nil {
-		return nil, err
-	}
-	c, err := configs.Load(standard.Kinds(), configs.Source{File: file, Flags: cmd.Flags()})
+	c, err := readConfig(cmd)
 	if err != nil {
 		return nil, fail(err)
 	}
-	c.Version = versionText()
 	for _, warning := range c.Warnings {
 		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", warning)
 	}
 	return c, nil
 }
 
+// readConfig is loadConfig for those who tell of warnings and problems in their
+// own way. Its error is a configs.Problems.
+func readConfig(cmd *cobra.Command) (*configs.Config, error) {
+	file, err := cmd.Flags().GetString("config")
+	if err != nil {
+		return nil, err
+	}
+	c, err := configs.Load(standard.Kinds(), configs.Source{File: file, Flags: cmd.Flags()})
+	if err != nil {
+		return nil, err
+	}
+	c.Version = versionText()
+	return c, nil
+}
+
 // newLogger returns the operator's log as the configuration wants it.
 func newLogger(w io.Writer, log configs.Log) *slog.Logger {
-	options := &slog.HandlerOptions{Level: log.Level.Slog()}
-	if log.Format == configs.JSON {
+	return newLoggerFrom(w, log.Format, log.Level.Slog())
+}
+
+// newLoggerFrom returns the operator's log, from a level on that may change.
+func newLoggerFrom(w io.Writer, format configs.Format, level slog.Leveler) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == configs.JSON {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))

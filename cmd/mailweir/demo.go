@@ -62,7 +62,7 @@ func demo(cmd *cobra.Command, listen string) error {
 	if err := demoText.Execute(cmd.OutOrStdout(), map[string]string{"Host": host, "Port": port}); err != nil {
 		return err
 	}
-	return serveUntilSignal(server, log, c.DrainTimeout)
+	return (&service{config: c, log: log, server: server}).run()
 }
 
 var demoText = template.Must(template.New("demo").Parse(`

@@ -35,7 +35,7 @@ var mayImport = []struct {
 }{
 	{"filters", nil},
 	{"filters/chain", []string{"filters"}},
-	{"filters/standard", []string{"filters"}}, // and all kinds: see kinds
+	{"filters/standard", []string{"filters", "rules"}}, // and all kinds: see kinds
 	{"filters/env", []string{"filters", "filters/internal"}},
 	{"filters/filtertest", []string{"filters"}},
 	{"filters/ipset", []string{"filters/internal"}},
@@ -46,7 +46,8 @@ var mayImport = []struct {
 	{"proxy/smtp", []string{"filters"}},
 	{"proxy/relay", []string{"filters", "filters/chain", "proxy/smtp", "proxy/internal/door"}},
 	{"proxy/milter", []string{"filters", "filters/chain", "proxy/smtp", "proxy/internal/door"}},
-	{"cmd", []string{"proxy", "proxy/smtp", "configs", "filters", "filters/standard", "filters/env", "filters/dnsbl"}},
+	{"proxy/trial", []string{"filters", "filters/chain", "proxy/relay", "proxy/smtp"}},
+	{"cmd", []string{"proxy", "proxy/smtp", "proxy/trial", "configs", "filters", "filters/chain", "filters/standard", "filters/env", "filters/dnsbl", "rules", "rules/strict"}},
 }
 
 // kind is what a package right below filters may import, unless it is named above.

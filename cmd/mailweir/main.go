@@ -32,6 +32,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
+	if code, ok := errors.AsType[exitCode](err); ok {
+		return int(code)
+	}
 	var failed *failure
 	if errors.As(err, &failed) {
 		fmt.Fprintln(stderr, failed.err)
@@ -56,6 +59,12 @@ func fail(err error) error {
 	return &failure{err}
 }
 
+// exitCode is how work ended that went as it should: the exit code says it, and
+// there is nothing more to tell.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "mailweir",
@@ -65,6 +74,6 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newServe(), newDemo(), newCheck(), newFilters(), newDNSBL(), newVersion())
+	root.AddCommand(newServe(), newDemo(), newCheck(), newFilters(), newDNSBL(), newTry(), newTest(), newSchema(), newVersion())
 	return root
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,7 +28,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "nameserver": nameserver},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "nameserver": nameserver, "mask": mask},
 	})
 }
 
@@ -47,6 +48,32 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if strconv.Itoa(got) != args[0] {
 		ts.Fatalf("exit code %d, want %s", got, args[0])
 	}
+}
+
+// mask is the script command "mask FILE": it makes times and ids in what try and
+// test have printed the same each time.
+func mask(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: mask FILE")
+	}
+	text := ts.ReadFile(args[0])
+	for _, m := range masks {
+		text = m.changing.ReplaceAllString(text, m.same)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
+}
+
+var masks = []struct {
+	changing *regexp.Regexp
+	same     string
+}{
+	{regexp.MustCompile(` +[0-9.]+[µm]?s  `), "  TIME  "},
+	{regexp.MustCompile(`"seconds": [0-9.e-]+`), `"seconds": 0`},
+	{regexp.MustCompile(`\(id [0-9a-z]+`), "(id ID"},
+	{regexp.MustCompile(`\([0-9.]+s\)`), "(TIME)"},
+	{regexp.MustCompile(`"elapsed":[0-9.e-]+`), `"elapsed":0`},
+	{regexp.MustCompile(`(?m)^((?:ok|FAIL) .*)  [0-9.]+s`), "$1  TIME"},
+	{regexp.MustCompile(`(?m) +$`), ""},
 }
 
 // nameserver is the script command "nameserver FILE CONFIG": it serves the zone

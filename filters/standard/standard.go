@@ -15,6 +15,7 @@ import (
 	"github.com/mailweir/mailweir/filters/sender"
 	"github.com/mailweir/mailweir/filters/size"
 	"github.com/mailweir/mailweir/filters/verbs"
+	"github.com/mailweir/mailweir/rules"
 )
 
 // kinds is in the order that is recommended for a chain: the dialogue's, and
@@ -29,6 +30,7 @@ var kinds = []filters.Kind{
 	sender.Kind,
 	size.Kind,
 	rcpt.Kind,
+	rules.Kind,
 	headers.Kind,
 }
 

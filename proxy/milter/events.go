@@ -12,6 +12,7 @@ import (
 
 // Connect tells of the client.
 func (s *session) Connect(_, _ string, port uint16, address string, m lib.Modifier) (*lib.Response, error) {
+	s.connect()
 	return s.answer(m, filters.Connect, func() chain.Decision {
 		s.info.Client = clientAddr(m, address, port)
 		s.info.Local = localAddr(m)
@@ -102,7 +103,7 @@ func (s *session) Header(name, value string, m lib.Modifier) (*lib.Response, err
 func (s *session) Headers(m lib.Modifier) (*lib.Response, error) {
 	return s.answer(m, filters.EOH, func() chain.Decision {
 		s.noteQueueID(m)
-		return s.content.headerDone(s.run, s.milter.wants)
+		return s.content.headerDone(s.run, s.terms.wants)
 	})
 }
 
@@ -110,7 +111,7 @@ func (s *session) Headers(m lib.Modifier) (*lib.Response, error) {
 // skip the others: this is the one event at which Sendmail takes that as meant.
 func (s *session) BodyChunk(piece []byte, m lib.Modifier) (*lib.Response, error) {
 	resp, err := s.answer(m, filters.Body, func() chain.Decision {
-		if d := s.content.headerDone(s.run, s.milter.wants); d.Action != filters.Continue {
+		if d := s.content.headerDone(s.run, s.terms.wants); d.Action != filters.Continue {
 			return d
 		}
 		return s.run.Body(piece)
@@ -125,7 +126,7 @@ func (s *session) BodyChunk(piece []byte, m lib.Modifier) (*lib.Response, error)
 func (s *session) EndOfMessage(m lib.Modifier) (*lib.Response, error) {
 	return s.answer(m, filters.EOM, func() chain.Decision {
 		s.noteQueueID(m)
-		d := s.content.headerDone(s.run, s.milter.wants)
+		d := s.content.headerDone(s.run, s.terms.wants)
 		if d.Action == filters.Continue {
 			d = s.verdict(m)
 		}

@@ -8,21 +8,16 @@ import (
 
 	lib "github.com/d--j/go-milter"
 
-	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/proxy/internal/door"
 )
 
 // Milter serves the MTAs of one listener.
 type Milter struct {
-	Options
-	wants    filters.Stages
-	actions  lib.OptAction   // to ask for
-	protocol lib.OptProtocol // to ask for
-	first    sync.Once       // of the negotiations
-	ctx      context.Context
-	cancel   context.CancelFunc
+	ctx    context.Context
+	cancel context.CancelFunc
 
 	mu       sync.Mutex
+	terms    *terms // of connections that begin now
 	listener net.Listener
 	draining bool
 	conns    map[*guard]struct{}
@@ -34,9 +29,7 @@ func New(o Options) (*Milter, error) {
 	if err := o.Chain.Fits(Offers); err != nil {
 		return nil, err
 	}
-	m := &Milter{Options: o, conns: make(map[*guard]struct{})}
-	stages, needs := o.Chain.Wants()
-	m.wants, m.actions, m.protocol = stages, actionsFor(needs), protocolFor(stages)
+	m := &Milter{terms: newTerms(o), conns: make(map[*guard]struct{})}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	libraryLog(o.Log)
 	return m, nil
@@ -46,45 +39,49 @@ func New(o Options) (*Milter, error) {
 func (m *Milter) Serve(l net.Listener) error {
 	m.mu.Lock()
 	m.listener = l
-	draining := m.draining
+	draining, o := m.draining, m.terms.Options
 	m.mu.Unlock()
 	if draining {
 		return l.Close()
 	}
-	door.Accept(l, m.Log.With("listener", m.Name), m.accept)
+	door.Accept(l, o.Log.With("listener", o.Name), m.accept)
 	return nil
 }
 
 // accept starts to serve a connection, if there is room.
 func (m *Milter) accept(conn net.Conn) {
-	g := newGuard(conn, m.MaxPacket, m.Timeouts, m.Log.With("listener", m.Name, "mta", peerOf(conn)))
-	g.session = &session{milter: m, guard: g}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.draining || len(m.conns) >= m.MaxConnections {
+	t := m.terms
+	g := newGuard(conn, t.MaxPacket, t.Timeouts, t.Log.With("listener", t.Name, "mta", peerOf(conn)))
+	g.session = &session{milter: m, guard: g, terms: t, agreed: t}
+	if m.draining || len(m.conns) >= t.MaxConnections {
 		conn.Close()
 		if !m.draining {
-			g.log.Warn("closed a connection of the MTA", "reason", "too_many_connections", "max", m.MaxConnections)
+			g.log.Warn("closed a connection of the MTA", "reason", "too_many_connections", "max", t.MaxConnections)
 		}
 		return
 	}
 	m.conns[g] = struct{}{}
+	t.users++
 	m.done.Go(func() { m.serve(g) })
 }
 
 // serve gives the connection to a server of its own: a server of many would
 // not tell which connection a session belongs to.
 func (m *Milter) serve(g *guard) {
+	t := g.session.agreed
 	lib.NewServer(append(macroRequests(),
 		lib.WithMilter(func() lib.Milter { return g.session }),
-		lib.WithActions(m.actions),
-		lib.WithProtocols(m.protocol),
-		lib.WithNegotiationCallback(m.negotiate),
-		lib.WithWriteTimeout(m.Timeouts.Write),
+		lib.WithActions(t.actions),
+		lib.WithProtocols(t.protocol),
+		lib.WithNegotiationCallback(t.negotiate),
+		lib.WithWriteTimeout(t.Timeouts.Write),
 	)...).Serve(&single{guard: g}) // until g is closed
 	m.mu.Lock()
 	delete(m.conns, g)
 	m.mu.Unlock()
+	m.leave(g.session.terms)
 }
 
 // single is a listener with one connection.
@@ -138,7 +135,7 @@ func (m *Milter) Shutdown(ctx context.Context) error {
 		case <-ended:
 			return nil
 		case <-tick.C:
-			m.cut(func(g *guard) bool { return g.session.idle(m.Timeouts.Drain) })
+			m.cut(func(g *guard) bool { return g.session.idle(g.timeouts.Drain) })
 		case <-ctx.Done():
 			m.cut(func(*guard) bool { return true })
 			m.cancel()
@@ -157,9 +154,4 @@ func (m *Milter) cut(shall func(*guard) bool) {
 			g.cut("shutdown")
 		}
 	}
-}
-
-// warn logs what concerns the listener.
-func (m *Milter) warn(msg string, args ...any) {
-	m.Log.With("listener", m.Name).Warn(msg, args...)
 }

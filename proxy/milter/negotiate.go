@@ -82,28 +82,33 @@ const (
 // negotiate takes of our wishes what the MTA offers. What it does not leave out
 // does no harm; what it cannot do is logged, at the first time. Packets are
 // never greater than 64 KiB, whatever it offers.
-func (m *Milter) negotiate(mta, _ uint32, mtaCan, _ lib.OptAction, mtaOffers, _ lib.OptProtocol, _ lib.DataSize) (
+func (t *terms) negotiate(mta, _ uint32, mtaCan, _ lib.OptAction, mtaOffers, _ lib.OptProtocol, _ lib.DataSize) (
 	uint32, lib.OptAction, lib.OptProtocol, lib.DataSize, error,
 ) {
 	if mta < oldest {
-		m.warn("cannot serve an MTA", "error", fmt.Sprintf("its milter protocol has version %d, want %d or more", mta, oldest))
+		t.warn("cannot serve an MTA", "error", fmt.Sprintf("its milter protocol has version %d, want %d or more", mta, oldest))
 		return 0, 0, 0, 0, fmt.Errorf("version %d of the protocol", mta)
 	}
 	version := min(mta, newest)
-	m.first.Do(func() { m.logMissing(version, m.actions&^mtaCan) })
-	return version, (m.actions | lib.OptSetMacros) & mtaCan, m.protocol & mtaOffers, lib.DataSize64K, nil
+	t.first.Do(func() { t.logMissing(version, t.actions&^mtaCan) })
+	return version, (t.actions | lib.OptSetMacros) & mtaCan, t.protocol & mtaOffers, lib.DataSize64K, nil
 }
 
 // logMissing tells what will not work.
-func (m *Milter) logMissing(version uint32, missing lib.OptAction) {
+func (t *terms) logMissing(version uint32, missing lib.OptAction) {
 	if version < newest {
-		m.warn("the MTA is old", "protocol", version,
+		t.warn("the MTA is old", "protocol", version,
 			"error", "it takes no sign of life while a message is judged, and no other sender")
 	}
 	if missing != 0 {
-		m.warn("the MTA does not offer all that the chain needs", "missing", missing.String(),
+		t.warn("the MTA does not offer all that the chain needs", "missing", missing.String(),
 			"error", "messages that need it are refused with 451")
 	}
+}
+
+// warn logs what concerns the listener.
+func (t *terms) warn(msg string, args ...any) {
+	t.Log.With("listener", t.Name).Warn(msg, args...)
 }
 
 // libraryWarns is where the library's warnings go: it has one place for all.

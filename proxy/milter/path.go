@@ -42,7 +42,7 @@ func clean(s string) bool {
 // badAddress refuses an address that filters cannot be shown.
 func (s *session) badAddress(at filters.Stage, reply filters.Reply) chain.Decision {
 	reply.Text += " (id " + s.id() + ")"
-	s.milter.Log.Info("refused", "id", s.id(), "listener", s.info.Listener, "client", s.info.Client.String(),
+	s.terms.Log.Info("refused", "id", s.id(), "listener", s.info.Listener, "client", s.info.Client.String(),
 		"stage", at.String(), "filter", "milter", "reason", "bad_address",
 		"action", filters.Reject.String(), "reply", reply.String())
 	return chain.Decision{Action: filters.Reject, Reply: reply}

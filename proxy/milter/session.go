@@ -22,10 +22,14 @@ import (
 type session struct {
 	milter  *Milter
 	guard   *guard
+	agreed  *terms // with the MTA of this connection
+	terms   *terms // of this SMTP session
 	info    *filters.Session
 	run     *chain.Run
 	arena   smtp.Arena
 	content content
+
+	connected bool // the MTA has told of the client
 
 	broken bool           // a panic: nothing more is asked of the chain
 	over   *lib.Response  // what ended the message, until the next one
@@ -50,18 +54,33 @@ func (s *session) NewConnection(lib.Modifier) error {
 }
 
 func (s *session) begin() {
-	m := s.milter
-	s.info = &filters.Session{ID: door.NewID(), Listener: m.Name, Hostname: m.Hostname}
-	ctx, stop := context.WithCancel(m.ctx)
+	t := s.terms
+	s.info = &filters.Session{ID: door.NewID(), Listener: t.Name, Hostname: t.Hostname}
+	ctx, stop := context.WithCancel(s.milter.ctx)
 	s.mu.Lock()
 	s.stop = stop
 	if s.isCut {
 		stop()
 	}
 	s.mu.Unlock()
-	s.run = m.Chain.Start(ctx, s.info)
-	s.broken, s.over, s.owed, s.content = false, nil, chain.Decision{}, content{}
+	s.run = t.Chain.Start(ctx, s.info)
+	s.connected, s.broken, s.over, s.owed, s.content = false, false, nil, chain.Decision{}, content{}
 	s.last.Store(time.Now().UnixNano())
+}
+
+// connect notes that a client has come. The session begins anew if there are
+// other settings by now: its connection may have waited long for that client.
+func (s *session) connect() {
+	if s.connected {
+		return
+	}
+	if t := s.milter.renew(s); t != s.terms {
+		s.end()
+		s.milter.leave(s.terms)
+		s.terms = t
+		s.begin()
+	}
+	s.connected = true
 }
 
 // end ends a session that has begun.
@@ -183,10 +202,10 @@ func (s *session) id() string {
 }
 
 func (s *session) log(msg string, args ...any) {
-	s.milter.Log.With("id", s.id(), "listener", s.info.Listener, "client", s.info.Client.String()).Warn(msg, args...)
+	s.terms.Log.With("id", s.id(), "listener", s.info.Listener, "client", s.info.Client.String()).Warn(msg, args...)
 }
 
 func (s *session) logPanic(where string, p any) {
-	s.milter.Log.Error("panic in a session", "id", s.info.ID, "listener", s.info.Listener, "stage", where,
+	s.terms.Log.Error("panic in a session", "id", s.info.ID, "listener", s.info.Listener, "stage", where,
 		"error", fmt.Sprint(p), "stack", string(debug.Stack()))
 }

@@ -26,7 +26,7 @@ func (s *session) progress(m lib.Modifier) (stop func()) {
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		tick := time.NewTicker(s.milter.Timeouts.Progress)
+		tick := time.NewTicker(s.terms.Timeouts.Progress)
 		defer tick.Stop()
 		for {
 			select {

@@ -8,16 +8,24 @@ import (
 // Limiter bounds the sessions of a process, in all and for each client
 // network: an IPv4 address, or an IPv6 /64.
 type Limiter struct {
-	max, perClient int
-
 	mu      sync.Mutex
+	max     int
+	each    int // most of one client
 	all     int
 	clients map[netip.Prefix]int
 }
 
 // NewLimiter returns a limiter. 0 is no limit.
 func NewLimiter(max, perClient int) *Limiter {
-	return &Limiter{max: max, perClient: perClient, clients: make(map[netip.Prefix]int)}
+	return &Limiter{max: max, each: perClient, clients: make(map[netip.Prefix]int)}
+}
+
+// Resize changes the limits for the sessions that begin from now on. 0 is no
+// limit.
+func (l *Limiter) Resize(max, perClient int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.max, l.each = max, perClient
 }
 
 // network returns what a client is counted by.
@@ -39,7 +47,7 @@ func (l *Limiter) acquire(client netip.Addr) (reason string) {
 	switch {
 	case l.max > 0 && l.all >= l.max:
 		return "too_many_sessions"
-	case l.perClient > 0 && l.clients[n] >= l.perClient:
+	case l.each > 0 && l.clients[n] >= l.each:
 		return "too_many_sessions_of_client"
 	}
 	l.all++
@@ -50,11 +58,11 @@ func (l *Limiter) acquire(client netip.Addr) (reason string) {
 // load returns the share of the sessions that may be which there are, 0 if
 // there is no limit.
 func (l *Limiter) load() float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.max <= 0 {
 		return 0
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	return float64(l.all) / float64(l.max)
 }
 

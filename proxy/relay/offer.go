@@ -61,7 +61,7 @@ type knownOffer struct {
 
 // offerOf returns the offer for an upstream's reply to EHLO. An upstream says
 // mostly the same, so sessions share the last one.
-func (r *Relay) offerOf(reply []byte) *offer {
+func (r *terms) offerOf(reply []byte) *offer {
 	_, lines, _ := bytes.Cut(reply, []byte("\r\n"))
 	if known := r.lastOffer.Load(); known != nil && known.lines == string(lines) {
 		return known.offer
@@ -72,7 +72,7 @@ func (r *Relay) offerOf(reply []byte) *offer {
 }
 
 // newOffer reads the lines of an upstream's reply to EHLO.
-func (r *Relay) newOffer(reply []byte) offer {
+func (r *terms) newOffer(reply []byte) offer {
 	var o offer
 	first := true
 	for line := range bytes.SplitSeq(bytes.TrimSuffix(reply, []byte("\r\n")), []byte("\r\n")) {
@@ -85,7 +85,7 @@ func (r *Relay) newOffer(reply []byte) offer {
 	return o
 }
 
-func (o *offer) add(r *Relay, line string) {
+func (o *offer) add(r *terms, line string) {
 	name, args, _ := strings.Cut(line, " ")
 	name = strings.ToUpper(name)
 	if mechs, ok := strings.CutPrefix(name, "AUTH="); ok {

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/mailweir/mailweir/filters"
@@ -16,19 +15,12 @@ import (
 
 // Relay serves the sessions of one listener.
 type Relay struct {
-	Options
-	announce filters.Announcement
-	wants    filters.Stages
-	hears    bool          // filters listen before the greeting
-	hold     bool          // messages are held until the verdict
-	slots    chan struct{} // one for each upstream connection
-
-	lastOffer atomic.Pointer[knownOffer]
-	connect   func(ctx context.Context, network, address string) (net.Conn, error)
-	ctx       context.Context
-	cancel    context.CancelFunc
+	connect func(ctx context.Context, network, address string) (net.Conn, error)
+	ctx     context.Context
+	cancel  context.CancelFunc
 
 	mu       sync.Mutex
+	terms    *terms // of sessions that begin now
 	listener net.Listener
 	draining bool
 	sessions map[*session]struct{}
@@ -41,15 +33,11 @@ func New(o Options) (*Relay, error) {
 		return nil, err
 	}
 	r := &Relay{
-		Options:  o,
-		announce: o.Chain.Announce(),
-		slots:    make(chan struct{}, o.MaxConnections),
 		connect:  (&net.Dialer{KeepAlive: -1}).DialContext,
 		sessions: make(map[*session]struct{}),
 	}
-	wants, needs := o.Chain.Wants()
-	r.wants, r.hold, r.hears = wants, holds(needs), needs&filters.HearClient != 0
 	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.terms = newTerms(r, o, newSlots(o.MaxConnections))
 	return r, nil
 }
 
@@ -57,29 +45,32 @@ func New(o Options) (*Relay, error) {
 func (r *Relay) Serve(l net.Listener) error {
 	r.mu.Lock()
 	r.listener = l
-	draining := r.draining
+	draining, o := r.draining, r.terms.Options
 	r.mu.Unlock()
 	if draining {
 		return l.Close()
 	}
-	door.Accept(l, r.Log.With("listener", r.Name), r.accept)
+	door.Accept(l, o.Log.With("listener", o.Name), r.accept)
 	return nil
 }
 
 // accept starts a session, or refuses it before anything is spent on it.
 func (r *Relay) accept(conn net.Conn) {
 	client := addrPort(conn.RemoteAddr())
-	if reason := r.Limiter.acquire(client.Addr()); reason != "" {
-		r.turnAway(conn, client, reason, tooManySessions)
+	t := r.enter()
+	if reason := t.Limiter.acquire(client.Addr()); reason != "" {
+		t.turnAway(conn, client, reason, tooManySessions)
+		r.leave(t)
 		return
 	}
-	s := newSession(r, conn, client)
+	s := newSession(t, conn, client)
 	r.mu.Lock()
 	if r.draining {
 		r.mu.Unlock()
 		s.stop()
-		r.Limiter.release(client.Addr())
-		r.turnAway(conn, client, "draining", shuttingDown)
+		t.Limiter.release(client.Addr())
+		t.turnAway(conn, client, "draining", shuttingDown)
+		r.leave(t)
 		return
 	}
 	r.sessions[s] = struct{}{}
@@ -87,7 +78,8 @@ func (r *Relay) accept(conn net.Conn) {
 	r.mu.Unlock()
 	go func() {
 		defer r.done.Done()
-		defer r.Limiter.release(client.Addr())
+		defer r.leave(t)
+		defer t.Limiter.release(client.Addr())
 		s.serve()
 		r.mu.Lock()
 		delete(r.sessions, s)
@@ -96,15 +88,15 @@ func (r *Relay) accept(conn net.Conn) {
 }
 
 // turnAway refuses a connection with one write into an empty socket buffer.
-func (r *Relay) turnAway(conn net.Conn, client netip.AddrPort, reason string, reply filters.Reply) {
+func (t *terms) turnAway(conn net.Conn, client netip.AddrPort, reason string, reply filters.Reply) {
 	id := door.NewID()
-	reply = withID(named(reply, r.Hostname), id)
+	reply = withID(named(reply, t.Hostname), id)
 	conn.SetWriteDeadline(time.Now().Add(time.Second))
 	conn.Write(smtp.AppendReply(nil, reply))
 	conn.Close()
-	r.Log.LogAttrs(r.ctx, slog.LevelInfo, "refused",
+	t.Log.LogAttrs(t.relay.ctx, slog.LevelInfo, "refused",
 		slog.String("id", id),
-		slog.String("listener", r.Name),
+		slog.String("listener", t.Name),
 		slog.String("client", client.String()),
 		slog.String("stage", filters.Connect.String()),
 		slog.String("filter", "limits"),

@@ -22,7 +22,7 @@ import (
 // reads what the client has sent, passes it on as a group, reads the replies
 // and writes them back.
 type session struct {
-	relay *Relay
+	relay *terms
 	conn  net.Conn
 	in    *smtp.Reader
 	out   []byte // replies not written yet
@@ -85,7 +85,7 @@ var (
 	errGone     = errors.New("the client takes no replies")
 )
 
-func newSession(r *Relay, conn net.Conn, client netip.AddrPort) *session {
+func newSession(r *terms, conn net.Conn, client netip.AddrPort) *session {
 	s := &session{relay: r, conn: conn, offer: &nothing}
 	s.info = filters.Session{
 		ID:       door.NewID(),
@@ -99,7 +99,7 @@ func newSession(r *Relay, conn net.Conn, client netip.AddrPort) *session {
 		s.conduct = &conduct{peek: newPeeker(conn)}
 	}
 	s.in = smtp.NewReader(source{s})
-	s.ctx, s.stop = context.WithCancel(r.ctx)
+	s.ctx, s.stop = context.WithCancel(r.relay.ctx)
 	return s
 }
 

@@ -12,7 +12,7 @@ import (
 
 // upstream is one connection to the MTA behind us. It belongs to one session.
 type upstream struct {
-	relay   *Relay
+	relay   *terms
 	conn    net.Conn
 	unhook  func() bool // from the session's context
 	peek    *peeker
@@ -32,17 +32,15 @@ var (
 
 // dial opens a connection and reads its greeting.
 // It is cut when ctx ends.
-func (r *Relay) dial(ctx context.Context) (*upstream, error) {
+func (r *terms) dial(ctx context.Context) (*upstream, error) {
 	wait, cancel := context.WithTimeout(ctx, r.Timeouts.Upstream.Connect)
 	defer cancel()
-	select {
-	case r.slots <- struct{}{}:
-	case <-wait.Done():
+	if !r.slots.take(wait) {
 		return nil, errSlots
 	}
-	conn, err := r.connect(wait, "tcp", r.Upstream)
+	conn, err := r.relay.connect(wait, "tcp", r.Upstream)
 	if err != nil {
-		<-r.slots
+		r.slots.release()
 		return nil, err
 	}
 	u := &upstream{relay: r, conn: conn, peek: newPeeker(conn), replies: smtp.NewReplyReader(conn), offer: &nothing}
@@ -66,7 +64,7 @@ func (u *upstream) greeting() error {
 func (u *upstream) close() {
 	u.unhook()
 	u.conn.Close()
-	<-u.relay.slots
+	u.relay.slots.release()
 }
 
 // quitPatience bounds the farewell to an upstream when no client waits for it.

@@ -1,0 +1,84 @@
+package relay
+
+import (
+	"sync/atomic"
+
+	"github.com/mailweir/mailweir/filters"
+)
+
+// terms are the settings under which sessions are served, with what follows
+// from them. A session keeps those under which it began.
+type terms struct {
+	Options
+	relay    *Relay
+	announce filters.Announcement
+	wants    filters.Stages
+	hears    bool // filters listen before the greeting
+	hold     bool // messages are held until the verdict
+	slots    *slots
+
+	lastOffer atomic.Pointer[knownOffer]
+
+	// Guarded by Relay.mu.
+	users   int           // sessions
+	retired bool          // no more will begin
+	over    chan struct{} // closed when the last one has ended
+}
+
+func newTerms(r *Relay, o Options, s *slots) *terms {
+	wants, needs := o.Chain.Wants()
+	return &terms{
+		Options:  o,
+		relay:    r,
+		announce: o.Chain.Announce(),
+		wants:    wants,
+		hears:    needs&filters.HearClient != 0,
+		hold:     holds(needs),
+		slots:    s,
+		over:     make(chan struct{}),
+	}
+}
+
+// Swap puts other settings in force for the sessions that begin from now on.
+// Those under way end as they began; over is closed when all of them have, and
+// nobody uses the former chain any more. The new chain must fit Offers.
+//
+// Connections to an upstream that stays are counted together.
+func (r *Relay) Swap(o Options) (over <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := r.terms
+	places := old.slots
+	if o.Upstream == old.Upstream {
+		places.resize(o.MaxConnections)
+	} else {
+		places = newSlots(o.MaxConnections)
+	}
+	r.terms = newTerms(r, o, places)
+	old.retired = true
+	old.look()
+	return old.over
+}
+
+// enter returns the terms for a session that begins.
+func (r *Relay) enter() *terms {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.terms.users++
+	return r.terms
+}
+
+// leave is called when it has ended.
+func (r *Relay) leave(t *terms) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t.users--
+	t.look()
+}
+
+// look sees whether all is over.
+func (t *terms) look() {
+	if t.retired && t.users == 0 {
+		close(t.over)
+	}
+}
