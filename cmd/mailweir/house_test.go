@@ -46,7 +46,7 @@ var mayImport = []struct {
 	{"proxy/smtp", []string{"filters"}},
 	{"proxy/relay", []string{"filters", "filters/chain", "proxy/smtp", "proxy/internal/door"}},
 	{"proxy/milter", []string{"filters", "filters/chain", "proxy/smtp", "proxy/internal/door"}},
-	{"proxy/trial", []string{"filters", "filters/chain", "proxy/relay", "proxy/smtp"}},
+	{"proxy/trial", []string{"filters", "filters/chain", "rules", "proxy/relay", "proxy/smtp"}},
 	{"cmd", []string{"proxy", "proxy/smtp", "proxy/trial", "configs", "filters", "filters/chain", "filters/standard", "filters/env", "filters/dnsbl", "rules", "rules/strict"}},
 }
 

@@ -64,6 +64,7 @@ now, 5 the message is discarded; 1 for other errors, 2 for a wrong command line.
 	flags.StringVar(&q.message, "message", "", "a `file` with the message, - for standard input; by default one is imagined")
 	flags.StringVar(&q.listener, "listener", "", "the `name` of the listener; by default the first")
 	flags.BoolVar(&q.live, "live", false, "ask the DNS")
+	flags.BoolVarP(&q.verbose, "verbose", "v", false, "show the rules that do not match, too")
 	flags.BoolVar(&q.json, "json", false, "print JSON")
 	flags.BoolVarP(&q.talk, "interactive", "i", false, "talk SMTP on the terminal")
 	return cmd
@@ -77,6 +78,7 @@ type tryQuestion struct {
 	message       string
 	listener      string
 	live, json    bool
+	verbose       bool
 	talk          bool
 	session       trial.Session
 }

@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 
 	"github.com/mailweir/mailweir/filters"
-	"github.com/mailweir/mailweir/filters/chain"
 	"github.com/mailweir/mailweir/proxy/trial"
+	"github.com/mailweir/mailweir/rules"
 )
 
 // The account of a session, as --json prints it.
@@ -28,21 +28,30 @@ type (
 		Reply []string    `json:"reply"` // empty at the end of the connection
 	}
 	askedJSON struct {
-		Stage      string   `json:"stage"`
-		Filter     string   `json:"filter"`
-		Kind       string   `json:"kind"`
-		At         string   `json:"at"`     // file:line:col
-		Action     string   `json:"action"` // what the finding means, continue for nothing
-		Reason     string   `json:"reason,omitempty"`
-		Reply      string   `json:"reply,omitempty"`
-		Ignored    bool     `json:"ignored"` // the action is not done
-		Waits      bool     `json:"waits"`   // the action waits for delay_reject
-		Failed     bool     `json:"failed"`  // the filter could not decide: on_error did
-		Error      string   `json:"error,omitempty"`
-		DNSUnasked bool     `json:"dns_not_asked"`
-		Changes    []string `json:"changes,omitempty"`
-		Unmade     bool     `json:"changes_ignored,omitempty"`
-		Seconds    float64  `json:"seconds"`
+		Stage      string          `json:"stage"`
+		Filter     string          `json:"filter"`
+		Kind       string          `json:"kind"`
+		At         string          `json:"at"`     // file:line:col
+		Action     string          `json:"action"` // what the finding means, continue for nothing
+		Reason     string          `json:"reason,omitempty"`
+		Reply      string          `json:"reply,omitempty"`
+		Ignored    bool            `json:"ignored"` // the action is not done
+		Waits      bool            `json:"waits"`   // the action waits for delay_reject
+		Failed     bool            `json:"failed"`  // the filter could not decide: on_error did
+		Error      string          `json:"error,omitempty"`
+		DNSUnasked bool            `json:"dns_not_asked"`
+		Changes    []string        `json:"changes,omitempty"`
+		Unmade     bool            `json:"changes_ignored,omitempty"`
+		Seconds    float64         `json:"seconds"`
+		Rules      []triedRuleJSON `json:"rules,omitempty"` // of a policy, all that were asked
+	}
+	triedRuleJSON struct {
+		Rule   string       `json:"rule"`
+		Set    string       `json:"set,omitempty"`
+		At     string       `json:"at"` // file:line:col
+		Result rules.Result `json:"result"`
+		Why    string       `json:"why,omitempty"`
+		Then   string       `json:"then,omitempty"`
 	}
 	factJSON struct {
 		Name  string `json:"name"`
@@ -91,7 +100,7 @@ func (p *tryPrinter) printJSON() error {
 	return enc.Encode(out)
 }
 
-func (p *tryPrinter) askedJSON(a *chain.Asked) askedJSON {
+func (p *tryPrinter) askedJSON(a *trial.Asked) askedJSON {
 	j := askedJSON{
 		Stage:      a.Stage.String(),
 		Filter:     a.Entry.Name,
@@ -105,6 +114,9 @@ func (p *tryPrinter) askedJSON(a *chain.Asked) askedJSON {
 		DNSUnasked: p.isUnasked(a.Entry.Name),
 		Unmade:     a.Unmade,
 		Seconds:    a.Took.Seconds(),
+	}
+	for _, s := range a.Rules {
+		j.Rules = append(j.Rules, triedRuleJSON{s.Rule, s.Set, s.Pos, s.Result, s.Why, s.Then})
 	}
 	if len(a.Edits) > 0 {
 		j.Changes = editTexts(a.Edits)

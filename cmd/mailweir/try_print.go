@@ -13,6 +13,7 @@ import (
 	"github.com/mailweir/mailweir/proxy"
 	"github.com/mailweir/mailweir/proxy/smtp"
 	"github.com/mailweir/mailweir/proxy/trial"
+	"github.com/mailweir/mailweir/rules"
 )
 
 // tryPrinter prints the account of a session.
@@ -72,9 +73,10 @@ func (p *tryPrinter) printStep(w io.Writer, s trial.Step) {
 	}
 	fmt.Fprintf(w, "\n-> %s\n", smtp.Clean(said))
 	for _, a := range s.Asked {
-		fmt.Fprintf(w, "   %s\t%s\t%7s\t%s\n", a.Stage, a.Entry.Name, roundTime(a.Took), smtp.Clean(p.findingText(&a)))
+		fmt.Fprintf(w, "   %s\t%s\t%7s\t%s\n", a.Stage, a.Entry.Name, roundTime(a.Took), smtp.Clean(p.findingText(&a.Asked)))
+		p.printRules(w, a.Rules)
 		for _, e := range a.Edits {
-			fmt.Fprintf(w, "   \t\t%7s\t%s\n", "", smtp.Clean(wantText(&a)+editText(e)))
+			fmt.Fprintf(w, "   \t\t%7s\t%s\n", "", smtp.Clean(wantText(&a.Asked)+editText(e)))
 		}
 	}
 	if s.Note != "" {
@@ -85,6 +87,27 @@ func (p *tryPrinter) printStep(w io.Writer, s trial.Step) {
 	}
 	if s.Reply.Code == 0 {
 		fmt.Fprintln(w, "<- (the connection is closed)")
+	}
+}
+
+// printRules prints what became of the rules of a policy: of those that do not
+// match only when all are wanted.
+func (p *tryPrinter) printRules(w io.Writer, steps []rules.Step) {
+	for _, s := range steps {
+		text := s.Rule
+		if s.Set != "" {
+			text = s.Set + "/" + text
+		}
+		text += ": " + string(s.Result)
+		if s.Why != "" {
+			text += ", " + s.Why
+		}
+		if s.Then != "" {
+			text += "; then " + s.Then
+		}
+		if p.question.verbose || s.Result == rules.Matched || s.Result == rules.Broken {
+			fmt.Fprintf(w, "   \t\t%7s\trule %s\n", "", smtp.Clean(text))
+		}
 	}
 }
 

@@ -52,6 +52,9 @@ type standing struct {
 // Start begins a session. ctx bounds all that filters do for it. Close must be
 // called at its end.
 func (c *Chain) Start(ctx context.Context, s *filters.Session) *Run {
+	if c.trace != nil && c.trace.Begin != nil {
+		ctx = c.trace.Begin(ctx)
+	}
 	s.Begin(ctx)
 	r := &Run{chain: c, ctx: ctx, session: s, trace: newTracing(c.trace)}
 	r.tx.Session = s

@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -10,9 +11,10 @@ import (
 // Trace is told how a chain comes to its decisions. Its functions, each of
 // which may be nil, are called by whoever calls the Run, one at a time.
 type Trace struct {
-	Asked  func(Asked)                // after each question to a filter
-	Ends   func(*filters.Transaction) // before a transaction is forgotten, with its facts and edits
-	Closes func(*filters.Session)     // before a session is forgotten, with its facts
+	Begin  func(context.Context) context.Context // what filters get in place of the session's context, for those that tell more of themselves
+	Asked  func(Asked)                           // after each question to a filter
+	Ends   func(*filters.Transaction)            // before a transaction is forgotten, with its facts and edits
+	Closes func(*filters.Session)                // before a session is forgotten, with its facts
 }
 
 // Asked is one question to a filter, and what came of it.

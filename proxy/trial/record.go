@@ -10,6 +10,7 @@ import (
 
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/rules"
 )
 
 // recorder writes down what the chain tells. The session talks to it in its own
@@ -18,8 +19,9 @@ type recorder struct {
 	wants filters.Stages // at which somebody is asked
 
 	mu    sync.Mutex
-	asked []chain.Asked // since the last step
-	all   []chain.Asked
+	asked []Asked // since the last step
+	all   []Asked
+	rules []rules.Step // of the question under way
 
 	ofSession     []Fact
 	ofTransaction []Fact
@@ -31,12 +33,23 @@ type recorder struct {
 // traced returns the chain as the recorder watches it.
 func (rec *recorder) traced(c *chain.Chain) *chain.Chain {
 	rec.wants, _ = c.Wants()
-	return c.Traced(chain.Trace{Asked: rec.note, Ends: rec.ends, Closes: rec.closes})
+	return c.Traced(chain.Trace{Begin: rec.begin, Asked: rec.note, Ends: rec.ends, Closes: rec.closes})
 }
 
-func (rec *recorder) note(a chain.Asked) {
+// begin lets policies tell of their rules.
+func (rec *recorder) begin(ctx context.Context) context.Context {
+	return rules.WithTrace(ctx, func(s rules.Step) {
+		rec.mu.Lock()
+		defer rec.mu.Unlock()
+		rec.rules = append(rec.rules, s)
+	})
+}
+
+func (rec *recorder) note(told chain.Asked) {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
+	a := Asked{told, rec.rules}
+	rec.rules = nil
 	rec.asked = append(rec.asked, a)
 	rec.all = append(rec.all, a)
 	if !a.Observed {
@@ -47,7 +60,7 @@ func (rec *recorder) note(a chain.Asked) {
 
 // take returns the questions of a step that was about those stages and has ended
 // with that reply; if there are none, a note about who has settled it before.
-func (rec *recorder) take(stages filters.Stages, r Reply) (asked []chain.Asked, note string) {
+func (rec *recorder) take(stages filters.Stages, r Reply) (asked []Asked, note string) {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
 	asked, rec.asked = rec.asked, nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/rules"
 )
 
 // Session is what is imagined.
@@ -32,11 +33,17 @@ type Account struct {
 	Unasked    []string // names of the entries that had questions for the DNS which were not asked
 }
 
+// Asked is a question to a filter.
+type Asked struct {
+	chain.Asked
+	Rules []rules.Step // what became of its rules, if it is a policy
+}
+
 // Step is one thing that the client says, and what comes of it.
 type Step struct {
-	Said  string        // "" when it connects
-	Asked []chain.Asked // the questions to filters, in order
-	Note  string        // why no filter is asked, "" for nothing special
+	Said  string  // "" when it connects
+	Asked []Asked // the questions to filters, in order
+	Note  string  // why no filter is asked, "" for nothing special
 	Reply Reply
 }
 
