@@ -97,7 +97,9 @@ func (c *Config) collectSpec(to *Problems, e *chain.SpecError) {
 			if p.Where == "" {
 				p = c.ofEntry(e.Spec, errors.New(p.Msg), p.Hint)
 			}
-			*to = append(*to, p)
+			if !slices.Contains(*to, p) { // another entry may name that file, too
+				*to = append(*to, p)
+			}
 		}
 	}
 }

@@ -22,7 +22,7 @@ func TestProblemsOfOtherFiles(t *testing.T) {
 	kind := filters.Define(filters.Kind{Name: "broken", Doc: "Fails."}, struct{}{}, func(filters.Env, *struct{}) (filters.Filter, error) {
 		return nil, errors.Join(problems, errors.New("something else"))
 	})
-	c, err := configs.Parse([]filters.Kind{kind}, "dir/mx.yaml", []byte(minimal+"chain:\n  - broken:\n"))
+	c, err := configs.Parse([]filters.Kind{kind}, "dir/mx.yaml", []byte(minimal+"chain:\n  - broken:\n  - broken:\n    name: again\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,6 +36,12 @@ func TestProblemsOfOtherFiles(t *testing.T) {
 rules.yaml:9:1: late
     x: y
     ^ leave it
+dir/mx.yaml:X: broken: no such file
+      - broken:
+        ^ name another
+dir/mx.yaml:X: broken: something else
+      - broken:
+        ^
 dir/mx.yaml:X: broken: no such file
       - broken:
         ^ name another

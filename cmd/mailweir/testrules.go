@@ -24,8 +24,9 @@ inbound.yaml are also in inbound_test.yaml. Name either.
 Files that are named are asked alone: their tests spell the facts that other
 filters would have set. With --config the sessions of the tests pass the whole
 chain of that configuration, with the DNS and the memory that each test spells,
-and no other. Without any FILE the rule files are those that the configuration
-names.
+and no other; a DNS list of addresses that has an entry there is in order, its
+test entry need not be spelt. Without any FILE the rule files are those that the
+configuration names.
 
 Nothing is relayed, and nobody is asked. A test may take a minute.
 
@@ -147,18 +148,7 @@ func (s *ruleSuite) run(names *regexp.Regexp, out testReport) *suiteResult {
 		out.begin(s, t)
 		r := s.play(t)
 		out.end(s, t, r)
-		switch {
-		case r.skipped != "":
-			result.skipped++
-		case len(r.differences) > 0:
-			result.failed++
-		}
-		result.ran++
-		for _, a := range r.asked {
-			if a.Result == rules.Matched {
-				matched[a.Pos] = true
-			}
-		}
+		result.count(r, matched)
 	}
 	for _, r := range result.rules {
 		if !matched[r.Pos] {
@@ -167,6 +157,23 @@ func (s *ruleSuite) run(names *regexp.Regexp, out testReport) *suiteResult {
 	}
 	result.took = time.Since(began)
 	return result
+}
+
+// count takes in what came of a test, and notes the places of the rules that have
+// matched.
+func (r *suiteResult) count(t *testResult, matched map[string]bool) {
+	r.ran++
+	switch {
+	case t.skipped != "":
+		r.skipped++
+	case len(t.differences) > 0:
+		r.failed++
+	}
+	for _, a := range t.asked {
+		if a.Result == rules.Matched {
+			matched[a.Pos] = true
+		}
+	}
 }
 
 // oneLine makes a text of tests and rules fit for the terminal.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mailweir/mailweir/configs"
@@ -46,7 +47,7 @@ func (w *wholeChain) play(ctx context.Context, suite *ruleSuite, t *ruleTest, z 
 	defer built.Close()
 	p := &chainPlay{test: t.Test, asked: asked, content: content, outcome: &rules.Outcome{}}
 	p.play(rules.WithTrace(ctx, p.matched(suite.file)), built.For(info.Listener), info)
-	return p.outcome, nil
+	return p.outcome, p.panicked
 }
 
 // listener returns the listener of a test. The one that tests have by default
@@ -77,6 +78,8 @@ type chainPlay struct {
 	latest  []chain.Asked // since the last answer
 	to      string        // the recipient in question
 	waits   string        // reason of the finding that is told later
+
+	panicked error // a filter's, which on_error would settle
 }
 
 // matched notes which rules of the file match, and tells of all.
@@ -229,6 +232,9 @@ func (p *chainPlay) note(a chain.Asked) {
 	what := ""
 	if err := a.Failed(); err != nil {
 		what = fmt.Sprintf("failed, on_error %s: %v", a.Entry.OnError, err)
+		if strings.HasPrefix(err.Error(), "panic: ") {
+			p.panicked = fmt.Errorf("%s, at %v: %w", a.Entry.Name, a.Stage, err)
+		}
 	} else if a.Decision.Action != filters.Continue {
 		what = decisionText(&a)
 	}

@@ -24,7 +24,7 @@ type testEvent struct {
 	Elapsed     *float64      `json:"elapsed,omitempty"`
 	Skipped     string        `json:"skipped,omitempty"` // why
 	Differences []string      `json:"differences,omitempty"`
-	Asked       []ruleJSON    `json:"asked,omitempty"`
+	Asked       []ruleJSON    `json:"asked,omitempty"` // of a test that has passed, only those that matched
 	Tests       *testCounts   `json:"tests,omitempty"`
 	Coverage    *coverageJSON `json:"coverage,omitempty"`
 	Error       string        `json:"error,omitempty"` // why the file cannot be tested
@@ -66,6 +66,9 @@ func (j *testJSON) end(s *ruleSuite, t *ruleTest, r *testResult) {
 	took := r.took.Seconds()
 	e := testEvent{Action: testWord(r), File: s.file, Test: t.Name.Text, At: t.place(), Elapsed: &took, Skipped: r.skipped, Differences: r.differences}
 	for _, a := range r.asked {
+		if e.Action == "pass" && a.idle() {
+			continue
+		}
 		e.Asked = append(e.Asked, ruleJSON{
 			Stage: a.Stage.String(), To: a.To, Set: a.Set, Rule: a.Rule, Filter: a.filter,
 			At: a.Pos, Result: string(a.Result), Why: a.Why, Then: a.Then,

@@ -13,9 +13,8 @@ import (
 
 // testPlayer plays the session of a test.
 type testPlayer interface {
-	// play returns what came of it. asked is told of rules and filters, and
-	// rules that ctx traces are not to be told again. Its error is about the
-	// test.
+	// play returns what came of it. What the trace of rules in ctx does not
+	// hear, asked is told. Its error is about the test.
 	play(ctx context.Context, s *ruleSuite, t *ruleTest, z *zone, asked func(asking)) (*rules.Outcome, error)
 
 	// skips tells why a test cannot be played, "" if it can.

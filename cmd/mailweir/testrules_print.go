@@ -68,20 +68,23 @@ const mostUnmatched = 20
 func (p *testPrinter) printAsked(r *testResult) {
 	w := tabwriter.NewWriter(p, 0, 0, 2, ' ', 0)
 	defer w.Flush()
-	left := 0
 	unmatched := 0
 	for _, a := range r.asked {
-		if a.filter == "" && (a.Result == rules.Not || a.Result == rules.Skipped) && !p.question.verbose {
+		if a.idle() && !p.question.verbose {
 			if unmatched++; unmatched > mostUnmatched {
-				left++
 				continue
 			}
 		}
 		fmt.Fprintf(w, "        %s\t%s\t%s\n", oneLine(stageText(a)), a.name(), oneLine(a.text()))
 	}
-	if left > 0 {
+	if left := unmatched - mostUnmatched; left > 0 {
 		fmt.Fprintf(w, "        (and %s that did not match: -v prints them)\n", count(left, "answer"))
 	}
+}
+
+// idle reports whether nothing came of it.
+func (a asking) idle() bool {
+	return a.filter == "" && (a.Result == rules.Not || a.Result == rules.Skipped)
 }
 
 func stageText(a asking) string { return strings.TrimSpace(a.Stage.String() + " " + a.To) }

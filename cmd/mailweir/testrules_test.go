@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mailweir/mailweir/configs"
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/rules"
 )
@@ -38,6 +39,30 @@ func TestPanicInTest(t *testing.T) {
 	}
 	if len(r.asked) != 1 || testWord(r) != "fail" {
 		t.Errorf("got %+v", r)
+	}
+}
+
+type panics struct{}
+
+func (panics) Connect(context.Context, *filters.Session) filters.Verdict { panic("boom") }
+
+// So does one of a filter, whatever on_error makes of it.
+func TestPanicInFilter(t *testing.T) {
+	kind := filters.Define(filters.Kind{Name: "panics", Doc: "Panics.", Lenient: true}, struct{}{},
+		func(filters.Env, *struct{}) (filters.Filter, error) { return panics{}, nil })
+	cfg, err := configs.Parse([]filters.Kind{kind}, "x.yaml", []byte(`
+listeners: [{name: mx, address: "127.0.0.1:25", upstream: {address: "127.0.0.1:26"}}]
+chain: [{panics: }]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &ruleSuite{file: "x.yaml", player: &wholeChain{cfg}, limit: time.Minute}
+	test := &rules.Test{}
+	test.SetDefaults()
+	r := s.play(&ruleTest{Test: test})
+	if len(r.differences) != 1 || !strings.HasPrefix(r.differences[0], "panics, at connect: panic: boom\n") {
+		t.Errorf("got %q", r.differences)
 	}
 }
 
