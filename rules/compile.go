@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/rules/strict"
@@ -133,9 +134,11 @@ func (c *compiler) rule(conf *Rule) *rule {
 	if c.set != nil && c.set.to != nil {
 		s.atLeast(filters.Rcpt, "the recipient, by which the set "+c.set.name+" is chosen,")
 	}
-	r.match = c.matchers(conf.Match, "match", s)
-	r.unless = c.matchers(conf.Unless, "unless", s)
+	var all, none bool
+	r.match, all = c.matchers(conf.Match, "match", s)
+	r.unless, none = c.matchers(conf.Unless, "unless", s)
 	when := c.when(conf.When, s)
+	r.partly = !all || !none || when == nil && conf.When.at != nil
 	c.then(r, conf.Then, s)
 	if r.goesOn && !r.then.judges() && conf.Then.n != nil {
 		c.problem(at, fmt.Sprintf("%s: continue makes no difference to a rule without a verdict", r.name), "leave it out")
@@ -146,6 +149,7 @@ func (c *compiler) rule(conf *Rule) *rule {
 		x, err := when.compile(r.stage)
 		if err != nil {
 			c.problem(c.within(conf.When.at, conf.When.Text, lineStart(conf.When.Text, err.line)+err.col-1), "when: "+err.msg, cmpHint(err))
+			r.partly = true
 			return r
 		}
 		for _, ref := range x.fields {
@@ -181,16 +185,16 @@ func (c *compiler) name(r *rule, at ast.Node) {
 	c.taken[r.name] = r.pos
 }
 
-// matchers compiles what stands under match or unless.
-func (c *compiler) matchers(raw Raw, key string, s *staging) []*matcher {
+// matchers compiles what stands under match or unless, and reports whether that
+// is all of it.
+func (c *compiler) matchers(raw Raw, key string, s *staging) (list []*matcher, whole bool) {
 	if raw.n == nil {
-		return nil
+		return nil, true
 	}
 	entries, ok := raw.d.Entries(raw.n, key)
 	if !ok {
-		return nil
+		return nil, false
 	}
-	var list []*matcher
 	for _, e := range entries {
 		ref := c.p.fields.find(e.Key)
 		if ref == nil {
@@ -211,7 +215,7 @@ func (c *compiler) matchers(raw Raw, key string, s *staging) []*matcher {
 		}
 	}
 	sortMatchers(list)
-	return list
+	return list, len(list) == len(entries)
 }
 
 // slot gives a field its place in evaluations.
@@ -245,13 +249,28 @@ func (c *compiler) when(w Word, s *staging) *reader {
 	}
 	r, err := parseWhen(w.Text, c.p.fields, lists, c.fieldHint)
 	if err != nil {
-		c.problem(c.within(w.at, w.Text, lineStart(w.Text, err.line)+err.col-1), "when: "+err.msg, err.hint)
+		hint := err.hint
+		if c.cutOff(w.at) {
+			hint = "write it in single quotes: to YAML, # begins a comment here"
+		}
+		c.problem(c.within(w.at, w.Text, lineStart(w.Text, err.line)+err.col-1), "when: "+err.msg, hint)
 		return nil
 	}
 	for _, ref := range r.order {
 		s.mention(ref)
 	}
 	return r
+}
+
+// cutOff reports whether a text without quotes ends in a comment.
+func (c *compiler) cutOff(n ast.Node) bool {
+	text, ok := n.(*ast.StringNode)
+	if !ok || text.Token.Type != token.StringType {
+		return false
+	}
+	source := c.doc.At(strict.PosOf(n), "", "").Source
+	_, after, found := strings.Cut(source, text.Value)
+	return found && strings.HasPrefix(strings.TrimLeft(after, " \t"), "#")
 }
 
 // quote shows a text of the file, cut when it is long.

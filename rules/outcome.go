@@ -165,6 +165,9 @@ func (a Answer) miss(v filters.Verdict) string {
 	if f == nil {
 		f = &filters.Finding{}
 	}
+	if f.Observed && a == (Answer{Verdict: "continue"}) { // nothing comes of it
+		return ""
+	}
 	enhanced := fmt.Sprintf("%d.%d.%d", f.Reply.Enh[0], f.Reply.Enh[1], f.Reply.Enh[2])
 	same := v.Action.String() == string(a.Verdict) && f.Err == nil &&
 		(a.Reason == "" || a.Reason == f.Reason) &&

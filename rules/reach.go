@@ -24,7 +24,7 @@ func (c *compiler) reachable(rules []*rule) {
 		if by := shadow(byFirst, a); by != nil {
 			c.unreachable(a, by)
 		}
-		if r.final() && !a.grows {
+		if r.final() && !a.grows && !r.partly {
 			first := ""
 			if len(a.conditions) > 0 {
 				first = a.conditions[0]

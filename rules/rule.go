@@ -22,6 +22,7 @@ type rule struct {
 	then    effect
 	observe bool
 	goesOn  bool // continue: true
+	partly  bool // some of what must hold could not be read
 	matched atomic.Uint64
 }
 

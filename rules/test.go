@@ -89,7 +89,7 @@ func (w *Want) UnmarshalText(text []byte) error { return w.Verdict.UnmarshalText
 
 // Answer is what a stage is to answer. The zero Answer is not tested.
 type Answer struct {
-	Verdict  AnswerWord `yaml:"verdict" required:"true" doc:"continue, accept, reject, tempfail, discard, quarantine or hangup"`
+	Verdict  AnswerWord `yaml:"verdict" required:"true" doc:"continue, accept, reject, tempfail, discard, quarantine or hangup; continue is also that a filter or rule is only observed"`
 	Reason   string     `yaml:"reason" doc:"the rule, or the reason of another filter"`
 	Code     uint16     `yaml:"code" doc:"the reply code"`
 	Enhanced string     `yaml:"enhanced" doc:"the enhanced status code"`
