@@ -296,7 +296,7 @@ func Load(o Options, file string) (*Policy, error) {
 	if err != nil {
 		return nil, strict.Problems{{Msg: err.Error(), Hint: "name the rule file, relative to the configuration file"}}
 	}
-	p, err := Parse(o, file, filepath.Dir(path), data)
+	p, err := Parse(o, path, filepath.Dir(path), data)
 	if err != nil {
 		return nil, err
 	}

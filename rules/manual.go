@@ -26,7 +26,7 @@ and inbound.yaml:
     tests:
       - name: a pool
         from: a@freemail.example
-        want: {mail: {verdict: reject, reason: no_freemail_from_pools}}
+        want: {rcpt: {verdict: reject, reason: no_freemail_from_pools}}
 
 All that is wrong with a file is told at once. mailweir test plays its tests.
 
@@ -34,7 +34,8 @@ A rule has a name, which is its reason in logs and counters, and matches when
 all of match hold, none of unless does, and the expression under when is true.
 Each may be left out; a rule without them matches always. It is asked at the
 earliest stage at which all is known that it mentions, in its texts too, or at
-the later stage that at names (a fact: at rcpt, unless at says earlier): connect, helo, mail, rcpt, data, eoh (the header
+the later stage that at names (the client's names and other facts: at rcpt, so
+that nobody waits for the DNS, unless at says earlier): connect, helo, mail, rcpt, data, eoh (the header
 section is complete) or eom (the message is). At a stage the rules are asked in
 the order of the file. The first that matches and has a verdict ends that. A rule
 without a verdict lets the next be asked, and so does one with continue: true:

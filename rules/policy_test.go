@@ -366,3 +366,17 @@ func TestPatience(t *testing.T) {
 		}
 	}
 }
+
+// Who traces a policy to learn what it would do is not kept waiting.
+func TestTracedDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := parse(t, []byte("rules: [{name: slow, match: {client: 0.0.0.0/0}, then: {delay: 20s}}]"))
+		var steps []rules.Step
+		ctx := rules.WithTrace(t.Context(), func(s rules.Step) { steps = append(steps, s) })
+		began := time.Now()
+		p.Connect(ctx, filtertest.Session("192.0.2.1"))
+		if took := time.Since(began); took != 0 || len(steps) != 1 || !strings.Contains(steps[0].Then, "delay 20s") {
+			t.Errorf("took %v, steps %+v", took, steps)
+		}
+	})
+}

@@ -19,8 +19,10 @@ type staging struct {
 }
 
 func (s *staging) mention(ref *fieldRef) {
-	if ref.Type == Free { // who sets it when is not known: at rcpt all is set that a session can tell
-		s.eager = max(s.eager, ref.Stage)
+	if isLearnt(ref) { // by rcpt all is learnt that a session can tell, and nobody need wait for it
+		s.eager = max(s.eager, filters.Rcpt)
+	}
+	if ref.Type == Free { // who sets it when is not known
 		return
 	}
 	if ref.Name == fieldScore || ref.Name == fieldTags {

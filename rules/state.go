@@ -150,6 +150,9 @@ func (e *evaluation) wait() {
 		return
 	}
 	st.delayed |= filters.StageSet(e.stage)
+	if e.trace != nil {
+		return
+	}
 	sleep(e.ctx, e.delay)
 }
 

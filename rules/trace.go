@@ -37,7 +37,8 @@ const (
 type traceKey struct{}
 
 // WithTrace returns a context under which policies report each rule they ask,
-// to do, in order. Rules that the index passes over are reported as well.
+// to do, in order. Rules that the index passes over are reported as well. Nobody
+// is kept waiting under it: delays are told, and not made.
 func WithTrace(ctx context.Context, do func(Step)) context.Context {
 	return context.WithValue(ctx, traceKey{}, do)
 }

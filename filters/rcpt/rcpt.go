@@ -17,8 +17,9 @@ import (
 const doc = `Limits the recipients: their number, and the domains that mail is taken for.
 
 With domains or domains_files, mail is taken only for those domains, from any
-client but those of relay_from. This filter knows nothing of a login: on a
-listener where people submit mail, leave the domains to the upstream. An entry
+client but those of relay_from and, behind an MTA that asks by milter, those that
+have logged in there. A relay knows nothing of a login: on a listener where
+people submit mail, leave the domains to the upstream. An entry
 example.com is that domain alone, .example.com is that domain and all below it.
 Case makes no difference, and neither does the spelling of an
 internationalised domain (exämple.com, xn--exmple-cua.com). <postmaster> without
@@ -103,12 +104,17 @@ func build(env filters.Env, c *Config) (filters.Filter, error) {
 // not be tried again.
 func (f *filter) Rcpt(_ context.Context, t *filters.Transaction, to *filters.Path) filters.Verdict {
 	switch {
-	case f.limited && !f.taken(to) && !f.relayFrom.Contains(t.Session.Client.Addr()):
+	case f.limited && !f.taken(to) && !f.mayRelay(t.Session):
 		return filters.Refuse("relay_denied", 550, [3]uint16{5, 7, 1}, "Relaying denied: no mail is taken here for this address")
 	case len(t.Rcpts) >= f.max:
 		return filters.Refuse("too_many_recipients", 452, [3]uint16{4, 5, 3}, f.tooMany)
 	}
 	return filters.Verdict{}
+}
+
+// mayRelay reports whether the client may send to any domain.
+func (f *filter) mayRelay(s *filters.Session) bool {
+	return s.AuthType != "" || f.relayFrom.Contains(s.Client.Addr())
 }
 
 // Announce offers the most recipients.

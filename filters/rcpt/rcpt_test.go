@@ -150,3 +150,17 @@ func TestRcptDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A client that has logged in at the MTA that asks may send to any domain.
+func TestLogin(t *testing.T) {
+	env, _ := filtertest.Env("")
+	f := filtertest.New[filters.RcptFilter](t, env, rcpt.Kind, "{domains: [example.com]}")
+	for auth, want := range map[string]string{"": denied, "PLAIN": "continue"} {
+		s := filtertest.Session(outside)
+		s.AuthType = auth
+		v := f.Rcpt(context.Background(), &filters.Transaction{Session: s}, filtertest.Path("user@elsewhere.test"))
+		if got := filtertest.Show(v); got != want {
+			t.Errorf("login by %q: %s, want %s", auth, got, want)
+		}
+	}
+}
