@@ -110,13 +110,13 @@ func (q *testQuestion) answer(cmd *cobra.Command) error {
 	if q.json {
 		out = newTestJSON(cmd.OutOrStdout())
 	}
-	targets, dir, player, err := q.targets(cmd)
+	targets, player, err := q.targets(cmd)
 	if err != nil {
 		return err
 	}
 	failed := false
 	for _, t := range targets {
-		s, err := newSuite(dir, t, player)
+		s, err := newSuite(t, player)
 		if err != nil {
 			out.wrong(t.file, err)
 			failed = true

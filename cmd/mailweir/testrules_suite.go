@@ -44,24 +44,23 @@ func (t *ruleTest) place() string {
 // testLimit bounds one test. Rules may let a client wait 30s at a stage.
 const testLimit = time.Minute
 
-// targets finds the rule files that are to be tested, the directory where their
-// names start, and who plays their tests.
-func (q *testQuestion) targets(cmd *cobra.Command) (targets []target, dir string, player testPlayer, err error) {
+// targets finds the rule files that are to be tested, and who plays their tests.
+func (q *testQuestion) targets(cmd *cobra.Command) (targets []target, player testPlayer, err error) {
 	for _, name := range q.files {
 		targets = append(targets, targetOf(name))
 	}
 	if !q.whole {
-		return targets, "", alone{}, nil
+		return targets, alone{}, nil
 	}
 	cfg, err := loadConfig(cmd)
 	if err != nil {
-		return nil, "", nil, err
+		return nil, nil, err
 	}
 	if err := proxy.Check(cfg, slog.New(slog.DiscardHandler)); err != nil {
-		return nil, "", nil, fail(err)
+		return nil, nil, fail(err)
 	}
 	targets, err = inChain(cfg, targets)
-	return targets, cfg.Dir, &wholeChain{cfg}, fail(err)
+	return targets, &wholeChain{cfg}, fail(err)
 }
 
 // target is a rule file that is to be tested.
@@ -87,14 +86,14 @@ func testsBeside(name string) string {
 	return strings.TrimSuffix(name, ext) + testSuffix + ext
 }
 
-// inChain returns the targets with the names that the chain has for them; all
-// rule files of the chain if there are none.
+// inChain returns the targets as files of the chain; all of its rule files if
+// there are none.
 func inChain(cfg *configs.Config, named []target) (all []target, err error) {
 	var files []string
 	for _, spec := range cfg.Chain {
 		if conf, ok := spec.Conf.(*rules.Config); ok && conf.File != "" && !slices.Contains(files, conf.File) {
 			files = append(files, conf.File)
-			all = append(all, target{file: conf.File})
+			all = append(all, target{file: inDir(cfg.Dir, conf.File)})
 		}
 	}
 	if len(files) == 0 {
@@ -108,7 +107,7 @@ func inChain(cfg *configs.Config, named []target) (all []target, err error) {
 		if at < 0 {
 			return nil, fmt.Errorf("%s: the chain of the configuration does not name this rule file, but %s", t.file, strings.Join(files, ", "))
 		}
-		named[i].file = files[at]
+		named[i].file = all[at].file
 	}
 	return named, nil
 }
@@ -126,31 +125,31 @@ func samePath(a, b string) bool {
 	return errA == nil && errB == nil && absA == absB
 }
 
-// newSuite loads a rule file and its tests. Relative names start in dir.
-func newSuite(dir string, t target, player testPlayer) (*ruleSuite, error) {
-	if _, err := os.Stat(inDir(dir, t.file)); err != nil {
+// newSuite loads a rule file and its tests.
+func newSuite(t target, player testPlayer) (*ruleSuite, error) {
+	if _, err := os.Stat(t.file); err != nil {
 		return nil, err
 	}
-	p, err := rules.Load(rules.Options{Dir: dir}, t.file)
+	p, err := rules.Load(rules.Options{}, t.file)
 	if err != nil {
 		return nil, err
 	}
 	s := &ruleSuite{file: t.file, policy: p, player: player, limit: testLimit}
 	if !t.only {
-		s.add(p.Tests(), t.file, dir)
+		s.add(p.Tests(), t.file)
 	}
-	return s, s.addBeside(testsBeside(t.file), dir, t.only)
+	return s, s.addBeside(testsBeside(t.file), t.only)
 }
 
-func (s *ruleSuite) add(tests []rules.Test, file, dir string) {
+func (s *ruleSuite) add(tests []rules.Test, file string) {
 	for i := range tests {
-		s.tests = append(s.tests, ruleTest{&tests[i], file, filepath.Dir(inDir(dir, file))})
+		s.tests = append(s.tests, ruleTest{&tests[i], file, filepath.Dir(file)})
 	}
 }
 
 // addBeside adds the tests of a file that need not be there unless it is named.
-func (s *ruleSuite) addBeside(file, dir string, named bool) error {
-	f, err := os.Open(inDir(dir, file))
+func (s *ruleSuite) addBeside(file string, named bool) error {
+	f, err := os.Open(file)
 	if errors.Is(err, os.ErrNotExist) && !named {
 		return nil
 	}
@@ -166,6 +165,6 @@ func (s *ruleSuite) addBeside(file, dir string, named bool) error {
 	if err != nil {
 		return err
 	}
-	s.add(tests, file, dir)
+	s.add(tests, file)
 	return nil
 }
