@@ -2,7 +2,6 @@ package dnsbl
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -25,23 +24,11 @@ func defaults() Config {
 	return Config{
 		Threshold:        4,
 		At:               "rcpt",
-		Exempt:           exempt(),
+		Exempt:           ipset.Inside(),
 		Reply:            "{subject} is listed by {zone}: {meaning}",
 		MaxShare:         0.95,
 		SelfTestInterval: 30 * time.Minute,
 	}
-}
-
-// exempt are the networks whose addresses mean nothing to the world: RFC 1122
-// section 3.2.1.3, RFC 1918, RFC 3927, RFC 6598, RFC 4291, RFC 4193.
-func exempt() []ipset.Net {
-	nets := ipset.Loopback()
-	for _, text := range []string{
-		"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "fe80::/10", "fc00::/7",
-	} {
-		nets = append(nets, ipset.Net{Prefix: netip.MustParsePrefix(text)})
-	}
-	return nets
 }
 
 // Zone is a list as the configuration has it.

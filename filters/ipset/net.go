@@ -55,6 +55,19 @@ func (n Net) MarshalText() ([]byte, error) {
 	return n.Prefix.MarshalText()
 }
 
+// Inside returns the networks of addresses that mean nothing to the world: of the
+// machine itself, of sites (RFC 1918, RFC 4193), of providers' address translation
+// (RFC 6598), and of links (RFC 3927, RFC 4291).
+func Inside() []Net {
+	nets := Loopback()
+	for _, text := range []string{
+		"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7", "fe80::/10",
+	} {
+		nets = append(nets, Net{netip.MustParsePrefix(text)})
+	}
+	return nets
+}
+
 // Loopback returns the networks of the machine itself.
 func Loopback() []Net {
 	return []Net{

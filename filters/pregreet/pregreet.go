@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/mailweir/mailweir/filters"
-	"github.com/mailweir/mailweir/filters/internal/bogon"
 	"github.com/mailweir/mailweir/filters/ipset"
 )
 
@@ -98,16 +97,8 @@ var Kind = filters.Define(filters.Kind{
 	PipeliningTTL: 30 * 24 * time.Hour,
 	NonSMTPTTL:    30 * 24 * time.Hour,
 	BareLFTTL:     30 * 24 * time.Hour,
-	Exempt:        inside(),
+	Exempt:        ipset.Inside(),
 }, build)
-
-func inside() []ipset.Net {
-	nets := ipset.Loopback()
-	for _, p := range bogon.Private() {
-		nets = append(nets, ipset.Net{Prefix: p})
-	}
-	return nets
-}
 
 var (
 	_ filters.ConnectFilter = (*filter)(nil)

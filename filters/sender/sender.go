@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/mailweir/mailweir/filters"
-	"github.com/mailweir/mailweir/filters/internal/bogon"
 	"github.com/mailweir/mailweir/filters/internal/lookup"
 	"github.com/mailweir/mailweir/filters/ipset"
 )
@@ -76,16 +75,8 @@ var Kind = filters.Define(filters.Kind{
 	UnknownDomain: filters.On,
 	NullMX:        filters.On,
 	BogusMX:       filters.On,
-	Exempt:        inside(),
+	Exempt:        ipset.Inside(),
 }, build)
-
-func inside() []ipset.Net {
-	nets := ipset.Loopback()
-	for _, p := range bogon.Private() {
-		nets = append(nets, ipset.Net{Prefix: p})
-	}
-	return nets
-}
 
 var (
 	_ filters.MailFilter = (*filter)(nil)

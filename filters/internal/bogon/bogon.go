@@ -50,9 +50,6 @@ func prefixes(entries ...string) []netip.Prefix {
 	return list
 }
 
-// Private returns the networks that sites use inside, without loopback.
-func Private() []netip.Prefix { return private[:len(private):len(private)] }
-
 // Contains reports whether no mail server of the Internet can have the address:
 // it is private, loopback, link-local, for documentation or benchmarks,
 // multicast or reserved. An invalid address is in no network.

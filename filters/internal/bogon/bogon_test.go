@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/mailweir/mailweir/filters/internal/bogon"
+	"github.com/mailweir/mailweir/filters/ipset"
 )
 
 func TestContains(t *testing.T) {
@@ -55,10 +56,11 @@ func TestContains(t *testing.T) {
 	}
 }
 
-func TestPrivateIsContained(t *testing.T) {
-	for _, p := range bogon.Private() {
-		if !bogon.Contains(p.Addr()) {
-			t.Errorf("%v", p)
+// What is inside of sites is nowhere on the Internet.
+func TestInsideIsContained(t *testing.T) {
+	for _, n := range ipset.Inside() {
+		if !bogon.Contains(n.Prefix.Addr()) {
+			t.Errorf("%v", n.Prefix)
 		}
 	}
 }
