@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -187,89 +186,6 @@ func (s *session) badLine(fault smtp.Fault, octets []byte) error {
 	return nil
 }
 
-// source is what the session's reader reads from: the client, after all that
-// is owed has been sent. Replies thus wait until the input is drained.
-type source struct{ *session }
-
-// Read reads from the client.
-func (c source) Read(p []byte) (int, error) {
-	s := c.session
-	if err := s.settle(); err != nil {
-		return 0, err
-	}
-	if len(s.out) > 0 {
-		if err := s.flush(); err != nil {
-			return 0, err
-		}
-		s.expect(s.patience) // the time that the upstream took is not the client's
-	}
-	if err := s.beginWait(); err != nil {
-		return 0, err
-	}
-	n, err := s.conn.Read(p)
-	s.endWait()
-	if err != nil && s.isDraining() && errors.Is(err, os.ErrDeadlineExceeded) {
-		err = errDraining
-	}
-	return n, err
-}
-
-// expect gives the client that long for what it sends next.
-func (s *session) expect(patience time.Duration) {
-	s.patience, s.deadline = patience, time.Now().Add(patience)
-}
-
-// beginWait sets the deadline of a read, unless the service is ending and this
-// read would wait for nothing that is under way.
-func (s *session) beginWait() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.waiting = !s.tx.open
-	if s.isCut || s.draining && s.waiting {
-		return errDraining
-	}
-	if s.hearing != nil && s.hearing.Err() != nil {
-		return s.conn.SetReadDeadline(longAgo)
-	}
-	return s.conn.SetReadDeadline(s.deadline)
-}
-
-// longAgo is the deadline that ends a read which waits.
-var longAgo = time.Unix(1, 0)
-
-func (s *session) endWait() {
-	s.mu.Lock()
-	s.waiting = false
-	s.mu.Unlock()
-}
-
-func (s *session) isDraining() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.draining
-}
-
-// drain makes an idle session end now, another one after its transaction. It
-// may be called from any goroutine.
-func (s *session) drain() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.draining = true
-	if s.waiting {
-		s.conn.SetReadDeadline(longAgo)
-	}
-}
-
-// cut ends the session whatever it does. It may be called from any goroutine.
-func (s *session) cut() {
-	s.mu.Lock()
-	s.draining, s.isCut = true, true
-	s.conn.SetReadDeadline(longAgo)
-	s.conn.SetWriteDeadline(time.Now().Add(lastWrite))
-	s.mu.Unlock()
-	s.stop()
-}
-
 // settle sends the group of commands that is queued, reads its replies, and
 // queues them for the client.
 func (s *session) settle() error {
@@ -346,72 +262,4 @@ func (s *session) id() string {
 func (s *session) log(level slog.Level, msg string, args ...any) {
 	s.relay.Log.With("id", s.id(), "listener", s.info.Listener, "client", s.info.Client.String()).
 		Log(context.Background(), level, msg, args...)
-}
-
-// farewell says what there is to say at the end of a session.
-func (s *session) farewell(err error) {
-	switch {
-	case errors.Is(err, errEnd):
-	case errors.Is(err, errDraining):
-		s.endTransaction(chain.Result{Reply: named(shuttingDown, s.relay.Hostname), Reason: "shutdown"})
-		s.say(shuttingDown)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		s.endTransaction(chain.Result{Reply: named(timedOut, s.relay.Hostname), Reason: "client_timeout"})
-		s.refuseSession("limits", "client_timeout", timedOut)
-	default: // the client is gone
-		s.endTransaction(chain.Result{Reason: "client_lost"})
-		return
-	}
-	s.linger()
-}
-
-// Bounds of what is read of a client that has been told goodbye.
-const (
-	lingerOctets = 64 << 20
-	lingerIdle   = 2 * time.Second
-	lingerWhole  = 30 * time.Second
-)
-
-// linger closes the connection so that the client gets to read what was said:
-// an end with octets of its unread would take it away again.
-func (s *session) linger() {
-	if s.flush() != nil || s.goodbye && s.in.Buffered() == 0 {
-		return
-	}
-	if s.up != nil {
-		s.quitUpstream() // others may wait for its place
-	}
-	half, ok := s.conn.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
-		return
-	}
-	end := time.Now().Add(lingerWhole)
-	buf := make([]byte, 4<<10)
-	for left := lingerOctets; left > 0 && time.Now().Before(end) && !s.cutOff(); {
-		s.conn.SetReadDeadline(time.Now().Add(lingerIdle))
-		n, err := s.conn.Read(buf)
-		if err != nil {
-			return
-		}
-		left -= n
-	}
-}
-
-func (s *session) cutOff() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.isCut
-}
-
-// close gives back what the session holds. An upstream that is still there
-// waits for a command, or its reply would have ended it.
-func (s *session) close() {
-	s.conn.Close()
-	if s.up != nil {
-		s.quitUpstream()
-	}
-	if s.run != nil {
-		s.run.Close()
-	}
-	s.stop()
 }

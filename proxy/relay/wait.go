@@ -1,0 +1,90 @@
+package relay
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// source is what the session's reader reads from: the client, after all that
+// is owed has been sent. Replies thus wait until the input is drained.
+type source struct{ *session }
+
+// Read reads from the client.
+func (c source) Read(p []byte) (int, error) {
+	s := c.session
+	if err := s.settle(); err != nil {
+		return 0, err
+	}
+	if len(s.out) > 0 {
+		if err := s.flush(); err != nil {
+			return 0, err
+		}
+		s.expect(s.patience) // the time that the upstream took is not the client's
+	}
+	if err := s.beginWait(); err != nil {
+		return 0, err
+	}
+	n, err := s.conn.Read(p)
+	s.endWait()
+	if err != nil && s.isDraining() && errors.Is(err, os.ErrDeadlineExceeded) {
+		err = errDraining
+	}
+	return n, err
+}
+
+// expect gives the client that long for what it sends next.
+func (s *session) expect(patience time.Duration) {
+	s.patience, s.deadline = patience, time.Now().Add(patience)
+}
+
+// beginWait sets the deadline of a read, unless the service is ending and this
+// read would wait for nothing that is under way.
+func (s *session) beginWait() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = !s.tx.open
+	if s.isCut || s.draining && s.waiting {
+		return errDraining
+	}
+	if s.hearing != nil && s.hearing.Err() != nil {
+		return s.conn.SetReadDeadline(longAgo)
+	}
+	return s.conn.SetReadDeadline(s.deadline)
+}
+
+// longAgo is the deadline that ends a read which waits.
+var longAgo = time.Unix(1, 0)
+
+func (s *session) endWait() {
+	s.mu.Lock()
+	s.waiting = false
+	s.mu.Unlock()
+}
+
+func (s *session) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
+// drain makes an idle session end now, another one after its transaction. It
+// may be called from any goroutine.
+func (s *session) drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
+	if s.waiting {
+		s.conn.SetReadDeadline(longAgo)
+	}
+}
+
+// cut ends the session whatever it does. It may be called from any goroutine.
+func (s *session) cut() {
+	s.mu.Lock()
+	s.draining, s.isCut = true, true
+	s.conn.SetReadDeadline(longAgo)
+	s.conn.SetWriteDeadline(time.Now().Add(lastWrite))
+	s.mu.Unlock()
+	s.stop()
+}
