@@ -9,6 +9,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/mailweir/mailweir/filters"
+	"github.com/mailweir/mailweir/rules/strict"
 )
 
 // texts reads a text or a list of them.
@@ -26,9 +27,9 @@ func (f *effects) texts(key string, n ast.Node) []Word {
 		if !ok {
 			continue
 		}
-		text, sort := scalar(item)
-		if sort == notScalar {
-			f.c.problem(item, key+": want text, got "+nounOf(item), "")
+		text, sort := strict.Scalar(item)
+		if sort == strict.NoScalar {
+			f.c.problem(item, key+": want text, got "+strict.NounOf(item), "")
 			continue
 		}
 		words = append(words, Word{text, item})
@@ -48,12 +49,12 @@ func (f *effects) fields(key string, n ast.Node) []edit {
 		if !ok {
 			continue
 		}
-		if text, sort := scalar(item); sort != notScalar {
+		if text, sort := strict.Scalar(item); sort != strict.NoScalar {
 			hint := ""
 			if name, value, ok := strings.Cut(text, ":"); ok {
 				hint = fmt.Sprintf("write {name: %s, value: %q}", name, strings.TrimSpace(value))
 			}
-			f.c.problem(item, key+": want a map with name and value, got "+nounOf(item), hint)
+			f.c.problem(item, key+": want a map with name and value, got "+strict.NounOf(item), hint)
 			continue
 		}
 		var h HeaderField
@@ -73,25 +74,25 @@ func (f *effects) fields(key string, n ast.Node) []edit {
 }
 
 func (f *effects) score(n ast.Node) int {
-	text, sort := scalar(n)
+	text, sort := strict.Scalar(n)
 	score, err := strconv.Atoi(text)
-	if sort != aNumber || err != nil || score < -maxScore || score > maxScore || score == 0 {
-		f.c.problem(n, fmt.Sprintf("score: want a whole number from -%d to %d, not 0, got %s", maxScore, maxScore, nounOf(n)), "")
+	if sort != strict.ANumber || err != nil || score < -maxScore || score > maxScore || score == 0 {
+		f.c.problem(n, fmt.Sprintf("score: want a whole number from -%d to %d, not 0, got %s", maxScore, maxScore, strict.NounOf(n)), "")
 		return 0
 	}
 	return score
 }
 
 func (f *effects) delay(n ast.Node) time.Duration {
-	text, sort := scalar(n)
+	text, sort := strict.Scalar(n)
 	d, err := time.ParseDuration(text)
 	switch {
 	case err != nil:
 		hint := ""
-		if sort == aNumber {
+		if sort == strict.ANumber {
 			hint = "write " + text + "s"
 		}
-		f.c.problem(n, "delay: want a duration such as 5s, got "+nounOf(n), hint)
+		f.c.problem(n, "delay: want a duration such as 5s, got "+strict.NounOf(n), hint)
 		return 0
 	case d <= 0 || d > maxDelay:
 		f.c.problem(n, fmt.Sprintf("delay: want a duration up to %v, got %s", maxDelay, text), "")

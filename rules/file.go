@@ -72,9 +72,9 @@ type Point struct{ Word }
 
 // UnmarshalNode reads the name of a stage.
 func (p *Point) UnmarshalNode(d *strict.Decoder, n ast.Node) {
-	text, _ := scalar(n)
+	text, _ := strict.Scalar(n)
 	if words := p.Words(); !slices.Contains(words, text) {
-		d.Problem(n, "at: want one of "+strings.Join(words, ", ")+", got "+nounOf(n), strict.Suggest(text, words))
+		d.Problem(n, "at: want one of "+strings.Join(words, ", ")+", got "+strict.NounOf(n), strict.Suggest(text, words))
 		return
 	}
 	p.Text, p.at = text, n
@@ -93,9 +93,9 @@ type Word struct {
 
 // UnmarshalNode reads a scalar as it is written.
 func (w *Word) UnmarshalNode(d *strict.Decoder, n ast.Node) {
-	text, sort := scalar(n)
-	if sort == notScalar {
-		d.Problem(n, "want text, got "+nounOf(n), "")
+	text, sort := strict.Scalar(n)
+	if sort == strict.NoScalar {
+		d.Problem(n, "want text, got "+strict.NounOf(n), "")
 		return
 	}
 	w.Text, w.at = text, n
@@ -131,53 +131,6 @@ func (o *Ordered[T]) UnmarshalNode(d *strict.Decoder, n ast.Node) {
 		d.Into(e.Value, &it.value, e.Key)
 		o.items = append(o.items, it)
 	}
-}
-
-// sortOf is what a scalar is.
-type sortOf uint8
-
-const (
-	notScalar sortOf = iota
-	aText
-	aNumber
-	aBool
-)
-
-// scalar returns a scalar as it is written.
-func scalar(n ast.Node) (string, sortOf) {
-	switch n := n.(type) {
-	case *ast.StringNode:
-		return n.Value, aText
-	case *ast.LiteralNode:
-		return n.Value.Value, aText
-	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
-		return n.GetToken().Value, aNumber
-	case *ast.BoolNode:
-		return n.Token.Value, aBool
-	}
-	return "", notScalar
-}
-
-// nounOf says what a node is.
-func nounOf(n ast.Node) string {
-	switch n.(type) {
-	case *ast.MappingNode, *ast.MappingValueNode:
-		return "a map"
-	case *ast.SequenceNode:
-		return "a list"
-	case *ast.NullNode:
-		return "nothing"
-	}
-	text, sort := scalar(n)
-	switch sort {
-	case aNumber:
-		return "the number " + text
-	case aBool:
-		return text
-	case aText:
-		return "text " + quote(text)
-	}
-	return "something else"
 }
 
 // within returns the place of the character at an offset in a text of the file.

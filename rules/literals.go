@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"github.com/mailweir/mailweir/rules/strict"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -29,9 +30,9 @@ func (b *matcherBuilder) anyOf(n ast.Node) (*anyOf, []key, string) {
 			b.wrong = true
 			continue
 		}
-		text, sort := scalar(item)
-		if sort == notScalar {
-			b.fail(item, "want "+b.ref.Type.wanted()+", got "+nounOf(item), "")
+		text, sort := strict.Scalar(item)
+		if sort == strict.NoScalar {
+			b.fail(item, "want "+b.ref.Type.wanted()+", got "+strict.NounOf(item), "")
 			continue
 		}
 		v.add(item, text, sort)
@@ -69,7 +70,7 @@ type valueList struct {
 }
 
 // add takes one value.
-func (v *valueList) add(n ast.Node, text string, sort sortOf) {
+func (v *valueList) add(n ast.Node, text string, sort string) {
 	b, a := v.b, v.a
 	switch t := b.ref.Type; {
 	case t == Address:
@@ -92,7 +93,7 @@ func (v *valueList) add(n ast.Node, text string, sort sortOf) {
 		v.domain(n, text)
 	case t == Mailbox:
 		v.mailbox(n, text)
-	case t == Free && sort == aNumber:
+	case t == Free && sort == strict.ANumber:
 		if number, ok := b.number(n); ok {
 			a.numbers = append(a.numbers, number)
 		}
@@ -112,8 +113,8 @@ func (b *matcherBuilder) addressHint(text string) string {
 	return ""
 }
 
-func (v *valueList) flag(n ast.Node, text string, sort sortOf) {
-	if sort != aBool {
+func (v *valueList) flag(n ast.Node, text string, sort string) {
+	if sort != strict.ABool {
 		hint := ""
 		switch strings.ToLower(text) {
 		case "yes", "on", "1":
@@ -121,7 +122,7 @@ func (v *valueList) flag(n ast.Node, text string, sort sortOf) {
 		case "no", "off", "0":
 			hint = "write false"
 		}
-		v.b.fail(n, "want true or false, got "+nounOf(n), hint)
+		v.b.fail(n, "want true or false, got "+strict.NounOf(n), hint)
 		return
 	}
 	i := 0

@@ -151,9 +151,9 @@ func (b *matcherBuilder) is(n ast.Node) {
 
 // in compiles the name of a list.
 func (b *matcherBuilder) in(n ast.Node) {
-	name, sort := scalar(n)
-	if sort == notScalar {
-		b.fail(n, "in: want the name of a list, got "+nounOf(n), b.listHint(n))
+	name, sort := strict.Scalar(n)
+	if sort == strict.NoScalar {
+		b.fail(n, "in: want the name of a list, got "+strict.NounOf(n), b.listHint(n))
 		return
 	}
 	l := b.c.p.lists[name]
@@ -230,9 +230,9 @@ func (b *matcherBuilder) textual(op string, n ast.Node) (string, bool) {
 		b.fail(n, fmt.Sprintf("%s is for texts, and %s is of type %v", op, b.ref.spelt, b.ref.Type), "")
 		return "", false
 	}
-	text, sort := scalar(n)
-	if sort == notScalar {
-		b.fail(n, op+": want text, got "+nounOf(n), "")
+	text, sort := strict.Scalar(n)
+	if sort == strict.NoScalar {
+		b.fail(n, op+": want text, got "+strict.NounOf(n), "")
 		return "", false
 	}
 	if text == "" {
@@ -282,7 +282,7 @@ func (b *matcherBuilder) bound(op string, n ast.Node) {
 	if !ok {
 		return
 	}
-	spelt, _ := scalar(n)
+	spelt, _ := strict.Scalar(n)
 	b.source = append(b.source, op+" "+spelt)
 	if op == "above" {
 		b.low = &number
@@ -301,8 +301,8 @@ func (b *matcherBuilder) checkRange(n ast.Node) {
 
 // number reads an amount.
 func (b *matcherBuilder) number(n ast.Node) (float64, bool) {
-	text, sort := scalar(n)
-	if b.ref.Type == Size && (sort == aText || sort == aNumber) {
+	text, sort := strict.Scalar(n)
+	if b.ref.Type == Size && (sort == strict.AText || sort == strict.ANumber) {
 		var size filters.Bytes
 		if err := size.UnmarshalText([]byte(text)); err != nil {
 			b.fail(n, err.Error(), "")
@@ -311,17 +311,17 @@ func (b *matcherBuilder) number(n ast.Node) (float64, bool) {
 		return float64(size), true
 	}
 	number, err := strconv.ParseFloat(text, 64)
-	if sort != aNumber || err != nil {
-		b.fail(n, "want a number, got "+nounOf(n), "")
+	if sort != strict.ANumber || err != nil {
+		b.fail(n, "want a number, got "+strict.NounOf(n), "")
 		return 0, false
 	}
 	return number, true
 }
 
 func (b *matcherBuilder) exists(n ast.Node) {
-	text, sort := scalar(n)
-	if sort != aBool {
-		b.fail(n, "exists: want true or false, got "+nounOf(n), "")
+	text, sort := strict.Scalar(n)
+	if sort != strict.ABool {
+		b.fail(n, "exists: want true or false, got "+strict.NounOf(n), "")
 		return
 	}
 	switch b.ref.Type {

@@ -16,21 +16,21 @@ func (f *effects) reply(verdict string, n ast.Node) {
 	if strict.IsNull(n) {
 		return
 	}
-	text, sort := scalar(n)
+	text, sort := strict.Scalar(n)
 	switch f.r.then.action {
 	case filters.Reject, filters.TempFail, filters.Hangup:
 	default:
-		if sort != aBool || text != "true" {
+		if sort != strict.ABool || text != "true" {
 			f.c.problem(n, "then: "+verdict+" takes no options", "write "+verdict+": true")
 		}
 		return
 	}
 	switch sort {
-	case aBool:
+	case strict.ABool:
 		if text != "true" {
 			f.c.problem(n, "then: "+verdict+": want true, a text, or a map with code, enhanced and text", "")
 		}
-	case aText:
+	case strict.AText:
 		f.spell(Reply{Text: Word{text, n}})
 	default:
 		var as Reply
@@ -67,7 +67,7 @@ func (f *effects) code(w Word, low, high uint16) {
 	number, err := strconv.ParseUint(w.Text, 10, 16)
 	switch code := uint16(number); {
 	case err != nil:
-		f.c.problem(n, fmt.Sprintf("code: want a reply code, got %s", nounOf(n)), "")
+		f.c.problem(n, fmt.Sprintf("code: want a reply code, got %s", strict.NounOf(n)), "")
 	case t.action == filters.Hangup && code != 421 && code != 521:
 		f.c.problem(n, fmt.Sprintf("hangup: want code 421 or 521, got %d", code), "")
 	case t.action != filters.Hangup && (code == 421 || code == 521):

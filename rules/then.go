@@ -81,13 +81,13 @@ func (c *compiler) then(r *rule, raw Raw, s *staging) {
 
 // word reads a verdict alone.
 func (f *effects) word(n ast.Node) {
-	text, sort := scalar(n)
-	if sort != aText || !slices.Contains(verdicts, text) {
+	text, sort := strict.Scalar(n)
+	if sort != strict.AText || !slices.Contains(verdicts, text) {
 		hint := strict.Suggest(text, slices.Concat(verdicts, deeds))
 		if slices.Contains(deeds, text) {
 			hint = "write {" + text + ": ...}"
 		}
-		f.c.problem(n, "then: want one of "+strings.Join(verdicts, ", ")+", or a map, got "+nounOf(n), hint)
+		f.c.problem(n, "then: want one of "+strings.Join(verdicts, ", ")+", or a map, got "+strict.NounOf(n), hint)
 		return
 	}
 	f.verdict(n, text)

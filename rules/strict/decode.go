@@ -194,7 +194,7 @@ func (d *Decoder) list(n ast.Node, v reflect.Value, f Field) {
 func (d *Decoder) List(n ast.Node, name string) ([]ast.Node, bool) {
 	list, ok := n.(*ast.SequenceNode)
 	if !ok {
-		d.wrong(n, name, fault{Msg: "want a list, got " + nounOf(n), Hint: listHint(n)})
+		d.wrong(n, name, fault{Msg: "want a list, got " + NounOf(n), Hint: listHint(n)})
 		return nil, false
 	}
 	return list.Values, true

@@ -23,7 +23,7 @@ type Entry struct {
 func (d *Decoder) Entries(n ast.Node, name string) ([]Entry, bool) {
 	pairs, ok := pairsOf(n)
 	if !ok {
-		d.wrong(n, name, fault{Msg: "want a map of keys and values, got " + nounOf(n)})
+		d.wrong(n, name, fault{Msg: "want a map of keys and values, got " + NounOf(n)})
 		return nil, false
 	}
 	var own, merged []Entry
@@ -120,7 +120,7 @@ func keyText(n ast.MapKeyNode) (string, bool) {
 	if k, ok := n.(*ast.MappingKeyNode); ok {
 		node = k.Value
 	}
-	text, noun := scalarOf(node)
+	text, noun := Scalar(node)
 	return text, noun != ""
 }
 

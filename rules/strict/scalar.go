@@ -13,29 +13,29 @@ type fault struct{ Msg, Hint string }
 
 // The nouns of scalars.
 const (
-	aText   = "text"
-	aNumber = "a number"
-	aBool   = "true or false"
+	AText    = "text"
+	ANumber  = "a number"
+	ABool    = "true or false"
+	NoScalar = ""
 )
 
-// scalarOf returns a scalar as it is written, and what it is; the noun is ""
-// for everything else.
-func scalarOf(n ast.Node) (text, noun string) {
+// Scalar returns a scalar as it is written, and what it is: one of the nouns.
+func Scalar(n ast.Node) (text, noun string) {
 	switch n := n.(type) {
 	case *ast.StringNode:
-		return n.Value, aText
+		return n.Value, AText
 	case *ast.LiteralNode:
-		return n.Value.Value, aText
+		return n.Value.Value, AText
 	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
-		return n.GetToken().Value, aNumber
+		return n.GetToken().Value, ANumber
 	case *ast.BoolNode:
-		return n.Token.Value, aBool
+		return n.Token.Value, ABool
 	}
-	return "", ""
+	return "", NoScalar
 }
 
-// nounOf says what a node is.
-func nounOf(n ast.Node) string {
+// NounOf says what a node is, for messages.
+func NounOf(n ast.Node) string {
 	switch n.(type) {
 	case *ast.MappingNode, *ast.MappingValueNode:
 		return "a map"
@@ -44,13 +44,13 @@ func nounOf(n ast.Node) string {
 	case *ast.NullNode:
 		return "nothing"
 	}
-	text, noun := scalarOf(n)
+	text, noun := Scalar(n)
 	switch noun {
 	case "":
 		return "something else"
-	case aBool:
+	case ABool:
 		return text
-	case aNumber:
+	case ANumber:
 		return "the number " + text
 	}
 	return noun + " " + quote(text)
@@ -61,7 +61,7 @@ func listHint(n ast.Node) string {
 	if isMap(n) {
 		return "begin each item with -"
 	}
-	if text, noun := scalarOf(n); noun != "" && len(text) <= 40 {
+	if text, noun := Scalar(n); noun != "" && len(text) <= 40 {
 		return "write [" + text + "]"
 	}
 	return ""
@@ -69,7 +69,7 @@ func listHint(n ast.Node) string {
 
 // scalar fills v from a scalar, or reports why it cannot.
 func (d *Decoder) scalar(n ast.Node, v reflect.Value, f Field) {
-	text, noun := scalarOf(n)
+	text, noun := Scalar(n)
 	why := mismatch(n, v, noun)
 	if why == nil {
 		why = setText(v, text, f)
@@ -87,15 +87,15 @@ func mismatch(n ast.Node, v reflect.Value, noun string) *fault {
 	t := v.Type()
 	switch {
 	case noun == "":
-		return &fault{"want " + wanted(t) + ", got " + nounOf(n), ""}
+		return &fault{"want " + wanted(t) + ", got " + NounOf(n), ""}
 	case IsText(t), Words(t) != nil, t == durationType:
 		return nil
-	case t.Kind() == reflect.String && noun != aText:
-		return &fault{"want text, got " + nounOf(n), `write "` + n.GetToken().Value + `"`}
-	case t.Kind() == reflect.Bool && noun != aBool:
-		return &fault{"want true or false, got " + nounOf(n), boolHint(n.GetToken().Value)}
-	case isNumber(t) && noun != aNumber && !plain(n):
-		return &fault{"want " + wanted(t) + ", got " + nounOf(n), ""}
+	case t.Kind() == reflect.String && noun != AText:
+		return &fault{"want text, got " + NounOf(n), `write "` + n.GetToken().Value + `"`}
+	case t.Kind() == reflect.Bool && noun != ABool:
+		return &fault{"want true or false, got " + NounOf(n), boolHint(n.GetToken().Value)}
+	case isNumber(t) && noun != ANumber && !plain(n):
+		return &fault{"want " + wanted(t) + ", got " + NounOf(n), ""}
 	}
 	return nil
 }
@@ -124,11 +124,11 @@ func wanted(t reflect.Type) string {
 	case IsEither(t):
 		return "text or a map"
 	case t.Kind() == reflect.Bool:
-		return aBool
+		return ABool
 	case isNumber(t) && t.Kind() < reflect.Float32:
 		return "a whole number"
 	case isNumber(t):
-		return aNumber
+		return ANumber
 	}
 	return "text"
 }
