@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"github.com/mailweir/mailweir/rules/strict"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -9,6 +8,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/mailweir/mailweir/filters/ipset"
+	"github.com/mailweir/mailweir/rules/strict"
 )
 
 // anyOf compiles a value or a list of values; nil if one of them is wrong.

@@ -37,7 +37,8 @@ var mayImport = []struct {
 	{"filters/chain", []string{"filters"}},
 	{"filters/standard", []string{"filters", "rules"}}, // and all kinds: see kinds
 	{"filters/env", []string{"filters", "filters/internal"}},
-	{"filters/filtertest", []string{"filters"}},
+	{"filters/filtertest", []string{"filters", "filters/zone"}},
+	{"filters/zone", []string{"filters"}},
 	{"filters/ipset", []string{"filters/internal"}},
 	{"filters/internal", []string{"filters"}},
 	{"rules", []string{"filters", "filters/ipset"}},
@@ -47,7 +48,7 @@ var mayImport = []struct {
 	{"proxy/relay", []string{"filters", "filters/chain", "proxy/smtp", "proxy/internal/door"}},
 	{"proxy/milter", []string{"filters", "filters/chain", "proxy/smtp", "proxy/internal/door"}},
 	{"proxy/trial", []string{"filters", "filters/chain", "rules", "proxy/relay", "proxy/smtp"}},
-	{"cmd", []string{"proxy", "proxy/smtp", "proxy/trial", "configs", "filters", "filters/chain", "filters/standard", "filters/env", "filters/dnsbl", "rules", "rules/strict"}},
+	{"cmd", []string{"proxy", "proxy/smtp", "proxy/trial", "configs", "filters", "filters/chain", "filters/standard", "filters/env", "filters/zone", "filters/dnsbl", "rules", "rules/strict"}},
 }
 
 // kind is what a package right below filters may import, unless it is named above.

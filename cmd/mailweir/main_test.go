@@ -14,7 +14,7 @@ import (
 	"github.com/miekg/dns"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/mailweir/mailweir/filters/filtertest"
+	"github.com/mailweir/mailweir/filters/zone"
 )
 
 func TestMain(m *testing.M) {
@@ -83,8 +83,8 @@ func nameserver(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: nameserver FILE CONFIG")
 	}
-	zone := filtertest.EmptyZone()
-	ts.Check(zone.Add(ts.ReadFile(args[0])))
+	names := zone.New()
+	ts.Check(names.Add(ts.ReadFile(args[0])))
 	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
 	ts.Check(err)
 	started := make(chan struct{})
@@ -92,7 +92,7 @@ func nameserver(ts *testscript.TestScript, neg bool, args []string) {
 		PacketConn:        socket,
 		NotifyStartedFunc: func() { close(started) },
 		Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-			if reply := zone.Reply(context.Background(), q); reply != nil {
+			if reply := names.Reply(context.Background(), q); reply != nil {
 				w.WriteMsg(reply)
 			}
 		}),

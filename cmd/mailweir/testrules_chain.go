@@ -23,7 +23,7 @@ type wholeChain struct{ cfg *configs.Config }
 
 func (*wholeChain) skips(*ruleTest) string { return "" }
 
-func (w *wholeChain) play(ctx context.Context, suite *ruleSuite, t *ruleTest, z *zone, asked func(asking)) (*rules.Outcome, error) {
+func (w *wholeChain) play(ctx context.Context, suite *ruleSuite, t *ruleTest, z *testDNS, asked func(asking)) (*rules.Outcome, error) {
 	info, err := t.NewSession()
 	if err != nil {
 		return nil, err

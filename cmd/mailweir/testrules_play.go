@@ -15,7 +15,7 @@ import (
 type testPlayer interface {
 	// play returns what came of it. What the trace of rules in ctx does not
 	// hear, asked is told. Its error is about the test.
-	play(ctx context.Context, s *ruleSuite, t *ruleTest, z *zone, asked func(asking)) (*rules.Outcome, error)
+	play(ctx context.Context, s *ruleSuite, t *ruleTest, z *testDNS, asked func(asking)) (*rules.Outcome, error)
 
 	// skips tells why a test cannot be played, "" if it can.
 	skips(t *ruleTest) string
@@ -30,7 +30,7 @@ type asking struct {
 // alone asks the rules, and no other filters.
 type alone struct{}
 
-func (alone) play(ctx context.Context, s *ruleSuite, t *ruleTest, _ *zone, _ func(asking)) (*rules.Outcome, error) {
+func (alone) play(ctx context.Context, s *ruleSuite, t *ruleTest, _ *testDNS, _ func(asking)) (*rules.Outcome, error) {
 	return s.policy.Play(ctx, t.Test, t.dir)
 }
 
@@ -74,7 +74,7 @@ func (s *ruleSuite) play(t *ruleTest) *testResult {
 const testGrace = time.Second
 
 // judge plays a test and returns what is not as it wants it. A panic is, too.
-func (s *ruleSuite) judge(ctx context.Context, t *ruleTest, z *zone, w *witness) (differences []string) {
+func (s *ruleSuite) judge(ctx context.Context, t *ruleTest, z *testDNS, w *witness) (differences []string) {
 	defer func() {
 		if p := recover(); p != nil {
 			differences = []string{fmt.Sprintf("panic: %v\n%s", p, debug.Stack())}

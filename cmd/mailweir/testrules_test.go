@@ -21,7 +21,7 @@ type playing func(ctx context.Context) (*rules.Outcome, error)
 
 func (p playing) skips(*ruleTest) string { return "" }
 
-func (p playing) play(ctx context.Context, _ *ruleSuite, _ *ruleTest, _ *zone, asked func(asking)) (*rules.Outcome, error) {
+func (p playing) play(ctx context.Context, _ *ruleSuite, _ *ruleTest, _ *testDNS, asked func(asking)) (*rules.Outcome, error) {
 	asked(asking{filter: "witness"})
 	return p(ctx)
 }

@@ -134,8 +134,9 @@ func (l *list) read(a filters.Answer, err error) (r result, wrong *fault) {
 	case err == nil:
 	case filters.NotFound(err):
 		return result{state: Clean}, nil
-	case errors.Is(err, filters.ErrDNSTimeout), errors.Is(err, context.DeadlineExceeded):
-		return result{state: Silence, cause: failureText(err)}, nil
+	case errors.Is(err, filters.ErrDNSTimeout), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		// A session that has waited to the end, and is over then, cancels.
+		return result{state: Silence, cause: failureText(filters.ErrDNSTimeout)}, nil
 	default:
 		return result{state: Failure, cause: failureText(err), unasked: errors.Is(err, filters.ErrDNSBusy)}, nil
 	}

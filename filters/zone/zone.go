@@ -1,4 +1,6 @@
-package filtertest
+// Package zone imagines the DNS: it answers what a text says, for tests of
+// filters and of policies.
+package zone
 
 import (
 	"context"
@@ -8,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/miekg/dns"
@@ -16,8 +17,8 @@ import (
 	"github.com/mailweir/mailweir/filters"
 )
 
-// Zone is a resolver that knows what a test tells it, and the contents of a
-// scripted name server.
+// Zone is a resolver that knows what it is told, and the contents of a scripted
+// name server. It is safe for concurrent use.
 type Zone struct {
 	mu      sync.Mutex
 	records map[string][]dns.RR // by lower-case name with final dot
@@ -32,35 +33,27 @@ type Fault struct {
 	Delay    time.Duration // answers late
 }
 
-// NewZone reads records in the form of zone files, with names that are
-// absolute without a final dot too: "2.0.0.127.bl.example A 127.0.0.2". Three
-// more words may stand in place of a type: "SERVFAIL", "DROP" and "DELAY 2s"
-// tell how the server misbehaves about the name and all names below it.
-func NewZone(t testing.TB, text string) *Zone {
-	t.Helper()
-	z := EmptyZone()
-	if err := z.Add(text); err != nil {
-		t.Fatal(err)
-	}
-	return z
-}
-
-// EmptyZone returns a zone to add to.
-func EmptyZone() *Zone {
+// New returns an empty zone.
+func New() *Zone {
 	return &Zone{records: map[string][]dns.RR{}, faults: map[string]Fault{}, asked: map[string]int{}}
 }
 
-// Add adds more of what NewZone takes.
+// Add adds records in the form of zone files, with names that are absolute
+// without a final dot too: "2.0.0.127.bl.example A 127.0.0.2". Three more words
+// may stand in place of a type: "SERVFAIL", "DROP" and "DELAY 2s" tell how the
+// server misbehaves about the name and all names below it.
 func (z *Zone) Add(text string) error {
 	z.mu.Lock()
 	defer z.mu.Unlock()
+	number := 0
 	for line := range strings.Lines(text) {
+		number++
 		words := strings.Fields(line)
 		if len(words) == 0 || strings.HasPrefix(words[0], ";") {
 			continue
 		}
 		if fault, ok, err := faultOf(words[1:]); err != nil {
-			return fmt.Errorf("%q: %w", line, err)
+			return fmt.Errorf("line %d: %w", number, err)
 		} else if ok {
 			z.faults[strings.ToLower(dns.Fqdn(words[0]))] = fault
 			continue
@@ -69,7 +62,7 @@ func (z *Zone) Add(text string) error {
 		p.SetDefaultTTL(60)
 		rr, _ := p.Next()
 		if err := p.Err(); err != nil || rr == nil {
-			return fmt.Errorf("%q is no record: %v", line, err)
+			return fmt.Errorf("line %d: %q is no record: write one such as 2.0.0.127.bl.example A 127.0.0.2, or NAME SERVFAIL, NAME DROP, NAME DELAY 2s", number, strings.TrimSpace(line))
 		}
 		name := strings.ToLower(rr.Header().Name)
 		z.records[name] = append(z.records[name], rr)
@@ -92,8 +85,10 @@ func faultOf(words []string) (f Fault, ok bool, err error) {
 	case len(words) == 1 && words[0] == "DROP":
 		return Fault{Drop: true}, true, nil
 	case len(words) == 2 && words[0] == "DELAY":
-		f.Delay, err = time.ParseDuration(words[1])
-		return f, true, err
+		if f.Delay, err = time.ParseDuration(words[1]); err != nil || f.Delay < 0 {
+			return f, true, fmt.Errorf("%q is no duration: write one such as 2s", words[1])
+		}
+		return f, true, nil
 	}
 	return f, false, nil
 }
@@ -160,7 +155,14 @@ func (z *Zone) at(name string) ([]dns.RR, bool) {
 	}
 }
 
-// above reports whether some name lies below that one, so that it exists.
+// HasBelow reports whether some name lies below that one.
+func (z *Zone) HasBelow(name string) bool {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.above(strings.ToLower(dns.Fqdn(name)))
+}
+
+// above is HasBelow: such a name exists (RFC 8020).
 func (z *Zone) above(name string) bool {
 	for other := range z.records {
 		if strings.HasSuffix(other, "."+name) {
@@ -191,20 +193,8 @@ func key(name string, typ filters.RecordType) string {
 // Lookup implements filters.Resolver. It has no cache.
 func (z *Zone) Lookup(ctx context.Context, q filters.Question) (filters.Answer, error) {
 	z.Note(q.Name, q.Type)
-	f := z.Fault(q.Name)
-	if f.Drop {
-		<-ctx.Done()
-		return filters.Answer{}, &filters.DNSError{Question: q, Err: filters.ErrDNSTimeout}
-	}
-	if f.Delay > 0 {
-		select {
-		case <-time.After(f.Delay):
-		case <-ctx.Done():
-			return filters.Answer{}, &filters.DNSError{Question: q, Err: filters.ErrDNSTimeout}
-		}
-	}
-	if f.Servfail {
-		return filters.Answer{}, &filters.DNSError{Question: q, Err: filters.ErrServFail}
+	if err := z.Fault(q.Name).suffer(ctx); err != nil {
+		return filters.Answer{}, &filters.DNSError{Question: q, Err: err}
 	}
 	rrs, exists := z.Records(q.Name, uint16(q.Type))
 	a, err := answerOf(rrs, q.Type)
@@ -217,6 +207,26 @@ func (z *Zone) Lookup(ctx context.Context, q filters.Question) (filters.Answer, 
 		return filters.Answer{}, &filters.DNSError{Question: q, Err: filters.ErrNoData}
 	}
 	return filters.Answer{}, &filters.DNSError{Question: q, Err: filters.ErrNXDomain}
+}
+
+// suffer waits as the server lets one wait.
+func (f Fault) suffer(ctx context.Context) error {
+	var late <-chan time.Time // never
+	if !f.Drop {
+		late = time.After(f.Delay)
+	}
+	select {
+	case <-late:
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return filters.ErrDNSTimeout
+		}
+		return ctx.Err()
+	}
+	if f.Servfail {
+		return filters.ErrServFail
+	}
+	return nil
 }
 
 // Known implements filters.Resolver: it knows nothing without being asked.
