@@ -34,6 +34,7 @@ const (
 	TypeMX   RecordType = 15
 	TypeTXT  RecordType = 16
 	TypeAAAA RecordType = 28
+	TypeSRV  RecordType = 33 // RFC 2782
 )
 
 // String returns the type's name.
@@ -49,6 +50,8 @@ func (t RecordType) String() string {
 		return "TXT"
 	case TypeAAAA:
 		return "AAAA"
+	case TypeSRV:
+		return "SRV"
 	}
 	return fmt.Sprintf("TYPE%d", uint16(t))
 }
@@ -67,6 +70,7 @@ type Answer struct {
 	Names  []string      // PTR, without the final dot
 	MXs    []MX          // by preference
 	Texts  []string      // TXT, the strings of each record joined
+	SRVs   []SRV         // by priority
 	TTL    time.Duration // how long it is still valid
 	Cached bool          // no server was asked
 }
@@ -76,6 +80,14 @@ type Answer struct {
 type MX struct {
 	Host       string // without the final dot
 	Preference uint16
+}
+
+// SRV is where a service is (RFC 2782). A host of "" says that there is none.
+type SRV struct {
+	Host     string // without the final dot
+	Port     uint16
+	Priority uint16
+	Weight   uint16
 }
 
 // Why there is no answer.

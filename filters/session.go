@@ -18,25 +18,35 @@ type Session struct {
 	HadEHLO  bool           // an EHLO of this session was answered with 250
 
 	// What a relay knows. In a milter's session all is zero.
-	Wire Wire    // at Connect, if the chain needs it
-	Load float64 // share of the sessions that may be open at once which were when this one began, up to 1
+	Wire Wire           // at Connect, if the chain needs it
+	Load float64        // share of the sessions that may be open at once which were when this one began, up to 1
+	Via  netip.AddrPort // the proxy that has told who the client is, the zero value for none
 
-	// What an MTA tells that asks by milter. In a relay's session all is zero.
-	ClientName string // the client's name as the MTA has verified it, "" for none
-	Daemon     string // which of its services the client came to, as the MTA calls it
+	// What an MTA tells that asks by milter. In a relay's session it is zero.
+	Daemon string // which of its services the client came to, as the MTA calls it
+
+	// What an MTA tells, or the dialogue has shown to a relay.
+	ClientName string // the client's name as who tells of it has verified it, "" for none
 	TLS        TLS    // of the client's connection, from HELO on
 	AuthType   string // the SASL mechanism by which the client logged in, from MAIL on; "" when it has not
-	AuthUser   string // who it logged in as
+	AuthUser   string // who it logged in as; "" if the mechanism does not show it
 
 	noted []Noted // at Connect and Helo
 
 	Facts
 }
 
-// TLS is the encryption of a connection. The zero TLS is none.
+// TLS is the encryption of a connection. The zero TLS is none; a milter knows of
+// version and cipher only.
 type TLS struct {
-	Version string // such as TLSv1.3
-	Cipher  string // as the MTA spells it
+	Version    string // such as TLSv1.3
+	Cipher     string // as the MTA spells it, or else as IANA does
+	ServerName string // which the client asked for (RFC 6066 section 3), "" for none
+
+	// Of the client's certificate, all empty if it has none.
+	Client      string // its common name
+	Fingerprint string // SHA-256 of it, in hex
+	Verified    bool   // it is signed by an authority that is trusted here
 }
 
 // Transaction is one mail transaction (RFC 5321 section 3.3) of a session. It

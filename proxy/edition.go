@@ -6,6 +6,7 @@ import (
 	"github.com/mailweir/mailweir/configs"
 	"github.com/mailweir/mailweir/filters/chain"
 	"github.com/mailweir/mailweir/filters/env"
+	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
 // edition is what one loading of the configuration made.
@@ -13,12 +14,13 @@ type edition struct {
 	config *configs.Config
 	chain  *chain.Chain
 	lease  *env.Lease // of what its filters keep
-	files  marks      // that it was made of
+	groups map[string]*upstream.Group
+	files  marks // that it was made of
 }
 
 // newEdition makes the chain, which fits all listeners. Its error is a
 // configs.Problems.
-func newEdition(cfg *configs.Config, host *env.Host) (*edition, error) {
+func newEdition(cfg *configs.Config, host *env.Host, fleet *upstream.Fleet) (*edition, error) {
 	e := &edition{config: cfg, lease: host.Lease(), files: lookAt(cfg.Files())}
 	built, err := cfg.Build(e.lease.Env())
 	if err != nil {
@@ -35,8 +37,14 @@ func newEdition(cfg *configs.Config, host *env.Host) (*edition, error) {
 		e.close()
 		return nil, cfg.Explain(err)
 	}
+	e.groups = groups(cfg, fleet)
 	return e, nil
 }
 
 // close ends the filters. No session may use them any more.
-func (e *edition) close() error { return errors.Join(e.chain.Close(), e.lease.End()) }
+func (e *edition) close() error {
+	for _, g := range e.groups {
+		g.Close()
+	}
+	return errors.Join(e.chain.Close(), e.lease.End())
+}

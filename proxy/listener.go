@@ -43,7 +43,7 @@ func (s *Server) newDoor(l configs.Listener, e *edition) (*door, error) {
 		warnBlind(s.log, l, c)
 		d.front, err = milter.New(milterOptions(l, c, s.log))
 	} else {
-		d.front, err = relay.New(relayOptions(l, c, s.limiter, s.log))
+		d.front, err = relay.New(relayOptions(l, c, e.groups[l.Name], s.limiter, s.log))
 	}
 	return d, err
 }
@@ -59,7 +59,7 @@ func (s *Server) swap(d *door, l configs.Listener, e *edition) (over <-chan stru
 		warnBlind(s.log, l, c)
 		return m.Swap(milterOptions(l, c, s.log))
 	}
-	return d.front.(*relay.Relay).Swap(relayOptions(l, c, s.limiter, s.log))
+	return d.front.(*relay.Relay).Swap(relayOptions(l, c, e.groups[l.Name], s.limiter, s.log))
 }
 
 // warnBlind logs which entries of the chain see but a part there of what they

@@ -11,6 +11,7 @@ import (
 	"github.com/mailweir/mailweir/filters/env"
 	"github.com/mailweir/mailweir/proxy/milter"
 	"github.com/mailweir/mailweir/proxy/relay"
+	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
 // envOptions turns what filters share into the settings of their host.
@@ -38,28 +39,40 @@ func envOptions(cfg *configs.Config, log *slog.Logger) env.Options {
 }
 
 // relayOptions turns a listener of the configuration into a relay's settings.
-func relayOptions(l configs.Listener, c *chain.Chain, limiter *relay.Limiter, log *slog.Logger) relay.Options {
+func relayOptions(l configs.Listener, c *chain.Chain, group *upstream.Group, limiter *relay.Limiter, log *slog.Logger) relay.Options {
 	t := l.Timeouts
 	return relay.Options{
-		Name:           l.Name,
-		Hostname:       l.Hostname,
-		Chain:          c,
-		Log:            log,
-		Limiter:        limiter,
-		Upstream:       l.Upstream.Address,
-		MaxConnections: l.Upstream.MaxConnections,
-		FixLines:       l.BareNewline == configs.NormalizeText,
-		FixNUL:         l.NUL == configs.NormalizeText,
-		RelayVerbs:     upper(l.RelayVerbs),
-		PassKeywords:   upper(l.PassKeywords),
-		MaxErrors:      l.Errors,
-		CommandLine:    l.CommandLine,
+		Name:         l.Name,
+		Hostname:     l.Hostname,
+		Chain:        c,
+		Log:          log,
+		Limiter:      limiter,
+		Upstream:     group,
+		FixLines:     l.BareNewline == configs.NormalizeText,
+		FixNUL:       l.NUL == configs.NormalizeText,
+		RelayVerbs:   upper(l.RelayVerbs),
+		PassKeywords: upper(l.PassKeywords),
+		MaxErrors:    l.Errors,
+		CommandLine:  l.CommandLine,
 		Timeouts: relay.Timeouts{
 			Command:   t.Command,
 			DataBlock: t.DataBlock,
 			Write:     t.ReplyWrite,
-			Upstream:  relay.UpstreamTimeouts(t.Upstream),
+			Upstream:  upstreamTimeouts(t.Upstream),
 		},
+	}
+}
+
+func upstreamTimeouts(t configs.UpstreamTimeouts) upstream.Timeouts {
+	return upstream.Timeouts{
+		Connect:   t.Connect,
+		Greeting:  t.Greeting,
+		Mail:      t.Mail,
+		Rcpt:      t.Rcpt,
+		Data:      t.Data,
+		Block:     t.Block,
+		EndOfData: t.EndOfData,
+		Other:     t.Other,
 	}
 }
 

@@ -76,7 +76,7 @@ func (s *Server) prepare(load func() (*configs.Config, error)) (cfg *configs.Con
 	if cfg, err = load(); err != nil {
 		return nil, nil, err
 	}
-	e, err = newEdition(cfg.Keeping(s.edition.config), s.host)
+	e, err = newEdition(cfg.Keeping(s.edition.config), s.host, s.fleet)
 	return cfg, e, err
 }
 

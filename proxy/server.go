@@ -14,13 +14,15 @@ import (
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/env"
 	"github.com/mailweir/mailweir/proxy/relay"
+	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
 // Server is all that one configuration asks for, and those that are loaded in
 // its place later.
 type Server struct {
 	log     *slog.Logger
-	host    *env.Host // what the filters of all listeners share
+	host    *env.Host       // what the filters of all listeners share
+	fleet   *upstream.Fleet // the upstreams of all editions
 	limiter *relay.Limiter
 	reloads filters.Counter
 	loaded  filters.Gauge
@@ -53,7 +55,8 @@ func New(cfg *configs.Config, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := newEdition(cfg, host)
+	fleet := upstream.NewFleet(host.Env())
+	e, err := newEdition(cfg, host, fleet)
 	if err != nil {
 		host.Close()
 		return nil, err
@@ -61,6 +64,7 @@ func New(cfg *configs.Config, log *slog.Logger) (*Server, error) {
 	s := &Server{
 		log:          log,
 		host:         host,
+		fleet:        fleet,
 		limiter:      relay.NewLimiter(cfg.Sessions.Max, cfg.Sessions.MaxPerClient),
 		adminAddress: cfg.Admin.Address,
 		changed:      make(chan struct{}, 1),

@@ -43,11 +43,15 @@ var mayImport = []struct {
 	{"filters/internal", []string{"filters"}},
 	{"rules", []string{"filters", "filters/ipset"}},
 	{"configs", []string{"filters", "filters/chain", "rules", "rules/strict"}},
-	{"proxy", []string{"configs", "filters", "filters/chain", "filters/env", "proxy/relay", "proxy/milter"}},
+	{"proxy", []string{"configs", "filters", "filters/chain", "filters/env", "proxy/relay", "proxy/milter", "proxy/upstream", "proxy/certs"}},
 	{"proxy/smtp", []string{"filters"}},
-	{"proxy/relay", []string{"filters", "filters/chain", "proxy/smtp", "proxy/internal/door"}},
+	{"proxy/certs", []string{"filters"}},
+	{"proxy/haproxy", []string{"filters", "proxy/smtp"}},
+	{"proxy/sasl", nil},
+	{"proxy/upstream", []string{"filters", "proxy/smtp", "proxy/haproxy", "proxy/internal/peek"}},
+	{"proxy/relay", []string{"filters", "filters/chain", "proxy/smtp", "proxy/upstream", "proxy/certs", "proxy/haproxy", "proxy/sasl", "proxy/internal/door", "proxy/internal/peek"}},
 	{"proxy/milter", []string{"filters", "filters/chain", "proxy/smtp", "proxy/internal/door"}},
-	{"proxy/trial", []string{"filters", "filters/chain", "rules", "proxy/relay", "proxy/smtp"}},
+	{"proxy/trial", []string{"filters", "filters/chain", "rules", "proxy/relay", "proxy/upstream", "proxy/smtp"}},
 	{"cmd", []string{"proxy", "proxy/smtp", "proxy/trial", "configs", "filters", "filters/chain", "filters/standard", "filters/env", "filters/zone", "filters/dnsbl", "rules", "rules/strict"}},
 }
 

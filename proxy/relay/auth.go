@@ -26,7 +26,7 @@ func (s *session) auth(cmd smtp.Command) error {
 	if err := s.needUpstream(); err != nil {
 		return err
 	}
-	s.up.command("AUTH", cmd.Args)
+	s.up.Command("AUTH", cmd.Args)
 	for {
 		reply, err := s.authStep()
 		if err != nil {
@@ -34,10 +34,10 @@ func (s *session) auth(cmd smtp.Command) error {
 		}
 		if reply.Code != 334 {
 			s.authed = reply.Code == 235
-			s.up.replies.Release()
+			s.up.Release()
 			return nil
 		}
-		s.up.replies.Release()
+		s.up.Release()
 		if told, err := s.authLine(); told || err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func (s *session) authStep() (smtp.ServerReply, error) {
 	if err := s.sendQueued(); err != nil {
 		return smtp.ServerReply{}, err
 	}
-	reply, err := s.up.reply(s.relay.Timeouts.Upstream.Other)
+	reply, err := s.up.Reply(s.relay.Timeouts.Upstream.Other)
 	if err != nil {
 		return reply, s.lostUpstream("AUTH", err)
 	}
@@ -73,6 +73,6 @@ func (s *session) authLine() (told bool, err error) {
 	if bad {
 		line = []byte("*")
 	}
-	s.up.out = append(append(s.up.out, line...), '\r', '\n')
+	s.up.Line(line)
 	return false, nil
 }

@@ -154,15 +154,15 @@ func (s *session) refuseChunk(left int64) error {
 
 func (s *session) sendChunk(head, piece []byte) error {
 	patience := s.relay.Timeouts.Upstream.Block
-	err := s.up.ready()
+	err := s.up.Ready()
 	switch {
 	case err != nil:
 	case len(head) == 0:
-		err = s.up.write(piece, patience)
+		err = s.up.Write(piece, patience)
 	case len(piece) == 0:
-		err = s.up.write(head, patience)
+		err = s.up.Write(head, patience)
 	default:
-		err = s.up.writeBoth(head, piece, patience)
+		err = s.up.WriteBoth(head, piece, patience)
 	}
 	if err != nil {
 		return s.interrupted(err)
@@ -173,7 +173,7 @@ func (s *session) sendChunk(head, piece []byte) error {
 // chunkReply relays the reply to a chunk that is not the last. A refused one
 // ends the transaction (RFC 3030 section 2): what follows is not the message.
 func (s *session) chunkReply() error {
-	reply, err := s.up.reply(s.relay.Timeouts.Upstream.EndOfData)
+	reply, err := s.up.Reply(s.relay.Timeouts.Upstream.EndOfData)
 	if err != nil {
 		return s.lostUpstream("BDAT", err)
 	}
@@ -183,6 +183,6 @@ func (s *session) chunkReply() error {
 	if reply.Class() != 2 {
 		s.endTransaction(chain.Result{Reply: reply.Reply(), Upstream: reply.Reply().String()})
 	}
-	s.up.replies.Release()
+	s.up.Release()
 	return nil
 }

@@ -144,14 +144,14 @@ func (s *session) extra(cmd smtp.Command) error {
 	if err := s.needUpstream(); err != nil {
 		return err
 	}
-	s.up.command(verb, cmd.Args)
+	s.up.Command(verb, cmd.Args)
 	s.asks = append(s.asks, ask{verb: cmd.Verb})
 	return s.settle()
 }
 
 // pass sends a command by itself and relays its reply.
 func (s *session) pass(verb smtp.Verb, args []byte) error {
-	s.up.command(verb.String(), args)
+	s.up.Command(verb.String(), args)
 	s.asks = append(s.asks, ask{verb: verb})
 	return s.settle()
 }

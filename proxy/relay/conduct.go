@@ -4,13 +4,14 @@ import (
 	"bytes"
 
 	"github.com/mailweir/mailweir/filters"
+	"github.com/mailweir/mailweir/proxy/internal/peek"
 	"github.com/mailweir/mailweir/proxy/smtp"
 )
 
 // conduct is what a session keeps in mind to see how its client behaves. There
 // is none unless the chain asks about that.
 type conduct struct {
-	peek   *peeker
+	peek   *peek.Peeker
 	secret bool // the client has said AUTH: what it sends may be a password
 }
 
@@ -132,10 +133,10 @@ func (s *session) lastLook() (told bool, err error) {
 	}
 	ahead := s.in.Pending()
 	if len(ahead) == 0 {
-		if something, _ := s.conduct.peek.look(); !something {
+		if something, _ := s.conduct.peek.Look(); !something {
 			return false, nil
 		}
-		ahead = s.conduct.peek.seen()
+		ahead = s.conduct.peek.Seen()
 	}
 	return s.breach(filters.Pipelined, ahead)
 }

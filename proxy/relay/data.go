@@ -8,6 +8,7 @@ import (
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
 	"github.com/mailweir/mailweir/proxy/smtp"
+	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
 // data serves DATA: the command, and if the upstream says 354 the text.
@@ -30,7 +31,7 @@ func (s *session) data(cmd smtp.Command) error {
 		s.answer(goAhead)
 		return s.text()
 	}
-	s.up.command("DATA", nil)
+	s.up.Command("DATA", nil)
 	s.asks = append(s.asks, ask{verb: smtp.DATA})
 	if err := s.settle(); err != nil {
 		return err
@@ -150,9 +151,9 @@ func (s *session) fill() error {
 // passText sends a piece of content upstream, unless the upstream has spoken:
 // then its reply is kept for the end of the text, if it is a refusal.
 func (s *session) passText(wire []byte) error {
-	err := s.up.ready()
+	err := s.up.Ready()
 	if err == nil {
-		err = s.up.write(wire, s.relay.Timeouts.Upstream.Block)
+		err = s.up.Write(wire, s.relay.Timeouts.Upstream.Block)
 	}
 	if err == nil {
 		return nil
@@ -162,10 +163,10 @@ func (s *session) passText(wire []byte) error {
 
 // interrupted deals with an upstream that ends a text from its side.
 func (s *session) interrupted(err error) error {
-	reply, rerr := s.up.reply(time.Second)
+	reply, rerr := s.up.Reply(time.Second)
 	if rerr != nil || reply.Class() < 4 {
 		if rerr == nil {
-			err = errOutOfStep
+			err = upstream.ErrOutOfStep
 		}
 		return s.lostUpstream("text", err)
 	}
@@ -201,9 +202,9 @@ func (s *session) tooLong() error {
 // endText settles a message whose end has come. Piece is the last of it.
 func (s *session) endText(p smtp.Piece) error {
 	if s.passing() && s.tx.content.end().Action == filters.Continue {
-		err := s.up.ready()
+		err := s.up.Ready()
 		if err == nil {
-			err = s.up.write(append(p.Wire, endOfText...), s.relay.Timeouts.Upstream.Block)
+			err = s.up.Write(append(p.Wire, endOfText...), s.relay.Timeouts.Upstream.Block)
 		}
 		s.in.Discard(p.Used)
 		if err == nil {
@@ -229,12 +230,12 @@ const endOfText = ".\r\n"
 // confirm waits for the upstream's reply to a whole message. Only a complete
 // 2xx that came after the end of data becomes one for the client.
 func (s *session) confirm() error {
-	reply, err := s.up.reply(s.relay.Timeouts.Upstream.EndOfData)
+	reply, err := s.up.Reply(s.relay.Timeouts.Upstream.EndOfData)
 	if err == nil && (reply.Class() == 3 || reply.Class() == 2 && !reply.Full) {
-		err = errOutOfStep
+		err = upstream.ErrOutOfStep
 	}
 	if err != nil {
-		s.log(slog.LevelWarn, "upstream failed", "upstream", s.relay.Upstream, "during", "end of data", "error", err.Error())
+		s.log(slog.LevelWarn, "upstream failed", "upstream", s.up.Server(), "during", "end of data", "error", err.Error())
 		r := withID(notConfirmed, s.run.Transaction().ID())
 		s.endTransaction(chain.Result{Reply: r, Filter: "upstream", Reason: "upstream_lost"})
 		s.closeUpstream()
@@ -252,7 +253,7 @@ func (s *session) confirm() error {
 	if reply.Class() == 2 {
 		s.errors = 0
 	}
-	s.up.replies.Release()
+	s.up.Release()
 	return gone
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
 	"github.com/mailweir/mailweir/proxy/smtp"
+	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
 // helo serves HELO and EHLO. The upstream is greeted in the client's words;
@@ -32,7 +33,7 @@ func (s *session) helo(cmd smtp.Command) error {
 	if err != nil {
 		return err
 	}
-	defer s.up.replies.Release()
+	defer s.up.Release()
 	s.greeted = reply.Class() == 2
 	if s.greeted {
 		return s.greet(reply, esmtp)
@@ -52,7 +53,7 @@ func (s *session) greet(reply smtp.ServerReply, esmtp bool) error {
 		return err
 	}
 	s.info.HadEHLO = s.info.HadEHLO || esmtp
-	s.offer = s.up.offer
+	s.offer = s.upOffer
 	s.sayHello(reply, esmtp)
 	return nil
 }
@@ -87,7 +88,7 @@ func (s *session) sayHello(reply smtp.ServerReply, esmtp bool) {
 // be. An error means that the session has ended; any complete reply of class
 // 2, 4 or 5 is returned.
 func (s *session) heloUpstream() (smtp.ServerReply, error) {
-	if s.up != nil && s.up.ready() != nil && !s.authed {
+	if s.up != nil && s.up.Ready() != nil && !s.authed {
 		s.closeUpstream()
 	}
 	if s.up == nil {
@@ -95,20 +96,20 @@ func (s *session) heloUpstream() (smtp.ServerReply, error) {
 			return smtp.ServerReply{}, err
 		}
 	}
-	s.up.out = append(append(s.up.out, s.hello...), '\r', '\n')
+	s.up.Line(s.hello)
 	if err := s.sendQueued(); err != nil {
 		return smtp.ServerReply{}, err
 	}
-	reply, err := s.up.reply(s.relay.Timeouts.Upstream.Other)
-	if err == nil && (reply.Class() == 3 || s.up.replies.Buffered() > 0) {
-		err = errStray
+	reply, err := s.up.Reply(s.relay.Timeouts.Upstream.Other)
+	if err == nil && (reply.Class() == 3 || s.up.Buffered() > 0) {
+		err = upstream.ErrStray
 	}
 	if err != nil {
 		return reply, s.lostUpstream("EHLO", err)
 	}
-	s.up.offer = &nothing
+	s.upOffer = &nothing
 	if s.hello[0] == 'E' && reply.Class() == 2 {
-		s.up.offer = s.relay.offerOf(reply.Wire)
+		s.upOffer = s.relay.offerOf(reply.Wire)
 	}
 	return reply, nil
 }
@@ -116,17 +117,12 @@ func (s *session) heloUpstream() (smtp.ServerReply, error) {
 // open connects to the upstream. If that fails the client hears 421 and the
 // session ends.
 func (s *session) open() error {
-	up, err := s.relay.dial(s.ctx)
-	if err == nil {
-		if err = up.greeting(); err != nil {
-			up.close()
-		}
-	}
+	up, err := s.relay.Upstream.Open(s.ctx, &s.info, &s.relay.Timeouts.Upstream)
 	if err == nil {
 		s.up = up
 		return nil
 	}
-	s.log(slog.LevelWarn, "upstream failed", "upstream", s.relay.Upstream, "during", "connect", "error", err.Error())
+	s.log(slog.LevelWarn, "upstream failed", "upstream", s.relay.Upstream.Name, "during", "connect", "error", err.Error())
 	r := withID(named(noUpstream, s.relay.Hostname), s.id())
 	s.endTransaction(chain.Result{Reply: r, Filter: "upstream", Reason: "upstream_lost"})
 	s.say(r)
@@ -141,7 +137,7 @@ var errLess = errors.New("it offers less than what the client was offered")
 // the same words.
 func (s *session) needUpstream() error {
 	if s.up != nil {
-		err := s.up.ready()
+		err := s.up.Ready()
 		if err != nil && (s.tx.open || s.authed || len(s.asks) > 0) {
 			return s.lostUpstream("command", err)
 		}
@@ -156,11 +152,11 @@ func (s *session) needUpstream() error {
 	if err != nil {
 		return err
 	}
-	defer s.up.replies.Release()
+	defer s.up.Release()
 	if reply.Class() != 2 {
 		return s.noTakeOver(fmt.Errorf("reply to HELO or EHLO: %s", reply.Reply()))
 	}
-	if !s.up.offer.covers(s.offer) {
+	if !s.upOffer.covers(s.offer) {
 		return s.noTakeOver(errLess)
 	}
 	return nil
@@ -172,7 +168,7 @@ func (s *session) forgetLeft() error {
 	if s.up == nil || s.authed {
 		return nil
 	}
-	err := s.up.ready()
+	err := s.up.Ready()
 	if err == nil {
 		return nil
 	}
@@ -186,7 +182,7 @@ func (s *session) forgetLeft() error {
 // upstreamLeft reports whether an idle upstream has only closed, with or
 // without a 421.
 func (s *session) upstreamLeft(err error) bool {
-	if !errors.Is(err, errStray) {
+	if !errors.Is(err, upstream.ErrStray) {
 		return true
 	}
 	_, ok := s.lastWords()
@@ -195,7 +191,7 @@ func (s *session) upstreamLeft(err error) bool {
 
 // noTakeOver ends a session whose upstream cannot be replaced.
 func (s *session) noTakeOver(err error) error {
-	s.log(slog.LevelWarn, "upstream failed", "upstream", s.relay.Upstream, "during", "reconnect", "error", err.Error())
+	s.log(slog.LevelWarn, "upstream failed", "upstream", s.relay.Upstream.Name, "during", "reconnect", "error", err.Error())
 	r := withID(named(upstreamLost, s.relay.Hostname), s.id())
 	s.endTransaction(chain.Result{Reply: r, Filter: "upstream", Reason: "upstream_lost"})
 	s.say(r)

@@ -9,6 +9,7 @@ import (
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
 	"github.com/mailweir/mailweir/proxy/smtp"
+	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
 // ask is a command whose reply is outstanding: from the upstream, or local and
@@ -31,7 +32,7 @@ const (
 // knows PIPELINING.
 func (s *session) ask(verb smtp.Verb, path *filters.Path) error {
 	s.asks = append(s.asks, ask{verb: verb, path: path})
-	if len(s.asks) >= maxGroup || len(s.up.out) >= maxGroupOctets || !s.up.offer.has("PIPELINING") {
+	if len(s.asks) >= maxGroup || s.up.Queued() >= maxGroupOctets || !s.upOffer.has("PIPELINING") {
 		return s.settle()
 	}
 	return nil
@@ -55,7 +56,7 @@ func (s *session) settleGroup() error {
 			s.say(a.reply)
 			continue
 		}
-		reply, err := s.up.reply(s.waitFor(a.verb))
+		reply, err := s.up.Reply(s.waitFor(a.verb))
 		if err != nil {
 			return s.lostUpstream(a.verb.String(), err)
 		}
@@ -63,19 +64,19 @@ func (s *session) settleGroup() error {
 			return err
 		}
 	}
-	s.up.replies.Release()
+	s.up.Release()
 	return nil
 }
 
 // sendQueued sends what is queued, if the upstream waits for it.
 func (s *session) sendQueued() error {
-	if len(s.up.out) == 0 {
+	if s.up.Queued() == 0 {
 		return nil
 	}
-	if err := s.up.ready(); err != nil {
+	if err := s.up.Ready(); err != nil {
 		return s.lostUpstream("command", err)
 	}
-	if err := s.up.flush(s.relay.Timeouts.Upstream.Other); err != nil {
+	if err := s.up.Flush(s.relay.Timeouts.Upstream.Other); err != nil {
 		return s.lostUpstream("command", err)
 	}
 	return nil
@@ -99,10 +100,10 @@ func (s *session) waitFor(verb smtp.Verb) time.Duration {
 func (s *session) relayReply(a ask, reply smtp.ServerReply) error {
 	if reply.Class() == 3 && !(a.verb == smtp.DATA && reply.Code == 354 || a.verb == smtp.AUTH && reply.Code == 334) {
 		// It waits for something that we would take for commands.
-		return s.lostUpstream(a.verb.String(), fmt.Errorf("%w: reply %s", errOutOfStep, reply.Reply()))
+		return s.lostUpstream(a.verb.String(), fmt.Errorf("%w: reply %s", upstream.ErrOutOfStep, reply.Reply()))
 	}
 	if a.verb == smtp.DATA && reply.Class() == 2 {
-		return s.lostUpstream("DATA", fmt.Errorf("%w: reply %s", errOutOfStep, reply.Reply()))
+		return s.lostUpstream("DATA", fmt.Errorf("%w: reply %s", upstream.ErrOutOfStep, reply.Reply()))
 	}
 	s.tx.answer = len(s.out)
 	s.sayWire(reply)
@@ -156,11 +157,11 @@ func (s *session) note(a ask, reply smtp.ServerReply) {
 // lostUpstream tells the client that the upstream cannot be talked to, and
 // ends the session. What the upstream has said on its own account goes first.
 func (s *session) lostUpstream(during string, err error) error {
-	s.log(slog.LevelWarn, "upstream failed", "upstream", s.relay.Upstream, "during", during, "error", err.Error())
+	s.log(slog.LevelWarn, "upstream failed", "upstream", s.up.Server(), "during", during, "error", err.Error())
 	r := withID(named(upstreamLost, s.relay.Hostname), s.id())
 	var fault smtp.Fault
 	switch {
-	case errors.Is(err, errStray):
+	case errors.Is(err, upstream.ErrStray):
 		if last, ok := s.lastWords(); ok {
 			s.endTransaction(chain.Result{Reply: last.Reply(), Upstream: last.Reply().String()})
 			s.sayWire(last)
@@ -168,7 +169,7 @@ func (s *session) lostUpstream(during string, err error) error {
 			return errEnd
 		}
 		r = withID(named(outOfStep, s.relay.Hostname), s.id())
-	case errors.As(err, &fault), errors.Is(err, errOutOfStep):
+	case errors.As(err, &fault), errors.Is(err, upstream.ErrOutOfStep):
 		r = withID(named(outOfStep, s.relay.Hostname), s.id())
 	}
 	s.endTransaction(chain.Result{Reply: r, Filter: "upstream", Reason: "upstream_lost"})
@@ -179,21 +180,21 @@ func (s *session) lostUpstream(during string, err error) error {
 
 // lastWords reads a 421 that the upstream has sent unasked.
 func (s *session) lastWords() (smtp.ServerReply, bool) {
-	reply, err := s.up.reply(time.Second)
-	return reply, err == nil && reply.Code == 421 && s.up.replies.Buffered() == 0
+	reply, err := s.up.Reply(time.Second)
+	return reply, err == nil && reply.Code == 421 && s.up.Buffered() == 0
 }
 
 // closeUpstream drops the upstream as it is.
 func (s *session) closeUpstream() {
 	if s.up != nil {
-		s.up.close()
+		s.up.Close()
 		s.up = nil
 	}
 }
 
 // quitUpstream ends the upstream's connection with QUIT.
 func (s *session) quitUpstream() {
-	s.up.quit()
+	s.up.Quit()
 	s.up = nil
 }
 

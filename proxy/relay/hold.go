@@ -9,6 +9,7 @@ import (
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
 	"github.com/mailweir/mailweir/proxy/smtp"
+	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
 // holds reports whether messages must be complete here before the upstream
@@ -48,7 +49,7 @@ func (s *session) deliverHeld() error {
 		return s.refusedHeld(reply)
 	}
 	if err == nil {
-		err = s.up.ready()
+		err = s.up.Ready()
 	}
 	if err == nil {
 		err = smtp.Stuff(blockWriter{s}, message)
@@ -67,10 +68,10 @@ type blockWriter struct{ *session }
 
 // Write implements io.Writer.
 func (w blockWriter) Write(b []byte) (int, error) {
-	if err := w.up.ready(); err != nil {
+	if err := w.up.Ready(); err != nil {
 		return 0, err
 	}
-	if err := w.up.write(b, w.relay.Timeouts.Upstream.Block); err != nil {
+	if err := w.up.Write(b, w.relay.Timeouts.Upstream.Block); err != nil {
 		return 0, err
 	}
 	return len(b), nil
@@ -81,34 +82,34 @@ func (w blockWriter) Write(b []byte) (int, error) {
 func (s *session) sendEnvelope(edits []filters.Edit) (smtp.ServerReply, error) {
 	from, rcpts, added, anew := envelope(s.run.Transaction(), edits)
 	if anew {
-		if reply, err := s.step(smtp.RSET, func() { s.up.command("RSET", nil) }); err != nil || reply.Class() != 2 {
+		if reply, err := s.step(smtp.RSET, func() { s.up.Command("RSET", nil) }); err != nil || reply.Class() != 2 {
 			return reply, err
 		}
-		if reply, err := s.step(smtp.MAIL, func() { s.up.path("MAIL FROM:", from) }); err != nil || reply.Class() != 2 {
+		if reply, err := s.step(smtp.MAIL, func() { s.up.Path("MAIL FROM:", from) }); err != nil || reply.Class() != 2 {
 			return reply, err
 		}
 		added = rcpts
 	}
 	for _, to := range added {
-		if reply, err := s.step(smtp.RCPT, func() { s.up.path("RCPT TO:", to) }); err != nil || reply.Class() != 2 {
+		if reply, err := s.step(smtp.RCPT, func() { s.up.Path("RCPT TO:", to) }); err != nil || reply.Class() != 2 {
 			return reply, err
 		}
 	}
-	return s.step(smtp.DATA, func() { s.up.command("DATA", nil) })
+	return s.step(smtp.DATA, func() { s.up.Command("DATA", nil) })
 }
 
 // step asks the upstream one thing that the client does not hear of.
 func (s *session) step(verb smtp.Verb, queue func()) (smtp.ServerReply, error) {
-	if err := s.up.ready(); err != nil {
+	if err := s.up.Ready(); err != nil {
 		return smtp.ServerReply{}, err
 	}
 	queue()
-	if err := s.up.flush(s.relay.Timeouts.Upstream.Other); err != nil {
+	if err := s.up.Flush(s.relay.Timeouts.Upstream.Other); err != nil {
 		return smtp.ServerReply{}, err
 	}
-	reply, err := s.up.reply(s.waitFor(verb))
+	reply, err := s.up.Reply(s.waitFor(verb))
 	if err == nil && (reply.Class() == 3) != (verb == smtp.DATA && reply.Code == 354) || verb == smtp.DATA && reply.Class() == 2 {
-		err = errOutOfStep
+		err = upstream.ErrOutOfStep
 	}
 	return reply, err
 }
@@ -180,22 +181,22 @@ func (s *session) resetUpstream() error {
 	if s.up == nil {
 		return nil
 	}
-	err := s.up.ready()
+	err := s.up.Ready()
 	if err == nil {
-		s.up.command("RSET", nil)
-		err = s.up.flush(resetPatience)
+		s.up.Command("RSET", nil)
+		err = s.up.Flush(resetPatience)
 	}
 	var reply smtp.ServerReply
 	if err == nil {
-		reply, err = s.up.reply(resetPatience)
+		reply, err = s.up.Reply(resetPatience)
 	}
 	if err == nil && reply.Class() != 2 {
-		err = fmt.Errorf("%w: %s", errOutOfStep, reply.Reply())
+		err = fmt.Errorf("%w: %s", upstream.ErrOutOfStep, reply.Reply())
 	}
 	if err != nil {
 		s.closeUpstream()
 		return nil
 	}
-	s.up.replies.Release()
+	s.up.Release()
 	return nil
 }

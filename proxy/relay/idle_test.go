@@ -17,7 +17,7 @@ func TestIdleSessions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRig(t, func(o *relay.Options) { o.MaxConnections, o.Upstream = n, up.Addr().String() })
+	r := newRig(t, func(o *relay.Options) { o.Upstream = behind(newFleet(), up.Addr().String(), n) })
 	clients, servers := make([]net.Conn, n), make([]net.Conn, 0, n)
 	buf := make([]byte, 1024)
 	read := func(c net.Conn) {

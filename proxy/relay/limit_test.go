@@ -111,7 +111,7 @@ func TestCommandLineLimit(t *testing.T) {
 // Who finds all upstream connections in use waits, and is told.
 func TestUpstreamConnections(t *testing.T) {
 	r := newRig(t, func(o *relay.Options) {
-		o.MaxConnections = 1
+		o.Upstream = behind(newFleet(), o.Upstream.Name, 1)
 		o.Timeouts.Upstream.Connect = 300 * time.Millisecond
 	})
 	one, two := r.dial(), r.dial()

@@ -57,7 +57,7 @@ func (s *session) mail(cmd smtp.Command) error {
 	if err := s.openFor(); err != nil {
 		return err
 	}
-	s.up.path("MAIL FROM:", from)
+	s.up.Path("MAIL FROM:", from)
 	return s.ask(smtp.MAIL, nil)
 }
 
@@ -105,7 +105,7 @@ func (s *session) rcpt(cmd smtp.Command) error {
 		s.answer(rcptOK)
 		return nil
 	}
-	s.up.path("RCPT TO:", to)
+	s.up.Path("RCPT TO:", to)
 	s.tx.pending++
 	return s.ask(smtp.RCPT, to)
 }
@@ -136,17 +136,6 @@ func (s *session) outOfPlace(needed filters.Reply) filters.Reply {
 		return badSequence
 	}
 	return needed
-}
-
-// path queues MAIL or RCPT, in the one way there is to read it.
-func (u *upstream) path(command string, p *filters.Path) {
-	u.out = append(u.out, command...)
-	u.out = append(u.out, p.Raw...)
-	if p.Params != "" {
-		u.out = append(u.out, ' ')
-		u.out = append(u.out, p.Params...)
-	}
-	u.out = append(u.out, '\r', '\n')
 }
 
 // begin empties the transaction for the next one.

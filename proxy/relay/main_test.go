@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
 	"github.com/mailweir/mailweir/proxy/relay"
+	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,23 +47,39 @@ func newNeedyChain(t testing.TB, log *slog.Logger, needs filters.Needs, list ...
 func settings(t testing.TB, log *slog.Logger, list ...filters.Filter) relay.Options {
 	const patience = 20 * time.Second
 	return relay.Options{
-		Name:           "test",
-		Hostname:       "weir.example",
-		Chain:          newChain(t, log, list...),
-		Log:            log,
-		Limiter:        relay.NewLimiter(0, 0),
-		Upstream:       "upstream.example:25",
-		MaxConnections: 4,
-		MaxErrors:      50,
-		CommandLine:    4096,
+		Name:        "test",
+		Hostname:    "weir.example",
+		Chain:       newChain(t, log, list...),
+		Log:         log,
+		Limiter:     relay.NewLimiter(0, 0),
+		MaxErrors:   50,
+		CommandLine: 4096,
 		Timeouts: relay.Timeouts{
 			Command: patience, DataBlock: patience, Write: patience,
-			Upstream: relay.UpstreamTimeouts{
+			Upstream: upstream.Timeouts{
 				Connect: patience, Greeting: patience, Mail: patience, Rcpt: patience, Data: patience,
 				Block: patience, EndOfData: patience, Other: patience,
 			},
 		},
 	}
+}
+
+// behind returns a group of one server.
+func behind(fleet *upstream.Fleet, addr string, max int) *upstream.Group {
+	at := netip.MustParseAddrPort(addr)
+	return fleet.Group(upstream.Options{
+		Name:           addr,
+		Hostname:       "weir.example",
+		Servers:        []upstream.Server{{Host: at.Addr().String(), Port: at.Port(), Weight: 1}},
+		MaxConnections: max,
+	})
+}
+
+// maxConnections is how many connections to its upstream a test may have.
+const maxConnections = 4
+
+func newFleet() *upstream.Fleet {
+	return upstream.NewFleet(filters.Env{Log: quiet, Now: time.Now})
 }
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))

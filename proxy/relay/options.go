@@ -12,6 +12,7 @@ import (
 
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
 // Options are the settings of one listener. All are required but where a zero
@@ -23,8 +24,7 @@ type Options struct {
 	Log      *slog.Logger
 	Limiter  *Limiter // shared by all listeners of a process
 
-	Upstream       string // host:port
-	MaxConnections int    // to the upstream at a time
+	Upstream *upstream.Group
 
 	FixLines     bool     // normalise bare CR and LF in texts instead of refusing them
 	FixNUL       bool     // drop NUL in texts instead of refusing it
@@ -41,19 +41,7 @@ type Timeouts struct {
 	Command   time.Duration // for a whole command line of the client
 	DataBlock time.Duration // for the next octets of its text
 	Write     time.Duration // for the client to take what we say
-	Upstream  UpstreamTimeouts
-}
-
-// UpstreamTimeouts bound each wait for the upstream (RFC 5321 section 4.5.3.2).
-type UpstreamTimeouts struct {
-	Connect   time.Duration
-	Greeting  time.Duration
-	Mail      time.Duration
-	Rcpt      time.Duration
-	Data      time.Duration // for 354
-	Block     time.Duration // for it to take the next octets of a text
-	EndOfData time.Duration // for the reply to a whole message
-	Other     time.Duration
+	Upstream  upstream.Timeouts
 }
 
 // Offers is what the relay can do for a chain.

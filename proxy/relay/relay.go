@@ -15,9 +15,8 @@ import (
 
 // Relay serves the sessions of one listener.
 type Relay struct {
-	connect func(ctx context.Context, network, address string) (net.Conn, error)
-	ctx     context.Context
-	cancel  context.CancelFunc
+	ctx    context.Context
+	cancel context.CancelFunc
 
 	mu       sync.Mutex
 	terms    *terms // of sessions that begin now
@@ -32,12 +31,9 @@ func New(o Options) (*Relay, error) {
 	if err := o.Chain.Fits(Offers); err != nil {
 		return nil, err
 	}
-	r := &Relay{
-		connect:  (&net.Dialer{KeepAlive: -1}).DialContext,
-		sessions: make(map[*session]struct{}),
-	}
+	r := &Relay{sessions: make(map[*session]struct{})}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
-	r.terms = newTerms(r, o, newSlots(o.MaxConnections))
+	r.terms = newTerms(r, o)
 	return r, nil
 }
 

@@ -12,12 +12,14 @@ import (
 	"time"
 
 	"github.com/mailweir/mailweir/proxy/relay"
+	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
 // rig is a relay between real sockets.
 type rig struct {
 	*testing.T
 	relay   *relay.Relay
+	fleet   *upstream.Fleet
 	limiter *relay.Limiter
 	journal *journal
 	addr    string
@@ -27,9 +29,9 @@ type rig struct {
 // newRig starts a relay before an MTA that takes all. Both end with the test.
 func newRig(t *testing.T, change func(*relay.Options)) *rig {
 	t.Helper()
-	r := &rig{T: t, journal: &journal{}, up: newMTA(t)}
+	r := &rig{T: t, fleet: newFleet(), journal: &journal{}, up: newMTA(t)}
 	o := settings(t, slog.New(r.journal))
-	o.Upstream = r.up.addr
+	o.Upstream = behind(r.fleet, r.up.addr, maxConnections)
 	if change != nil {
 		change(&o)
 	}
@@ -52,8 +54,8 @@ func newRig(t *testing.T, change func(*relay.Options)) *rig {
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
-		if sessions, networks := r.limiter.Counted(); sessions != 0 || networks != 0 || r.relay.Held() != 0 {
-			t.Errorf("%d sessions of %d networks with %d upstream connections are still counted", sessions, networks, r.relay.Held())
+		if sessions, networks := r.limiter.Counted(); sessions != 0 || networks != 0 || r.fleet.Held() != 0 {
+			t.Errorf("%d sessions of %d networks with %d upstream connections are still counted", sessions, networks, r.fleet.Held())
 		}
 	})
 	return r

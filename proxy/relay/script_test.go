@@ -15,6 +15,7 @@ import (
 
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/proxy/relay"
+	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
 // A play is one session in lock step, without sockets and without waiting:
@@ -22,6 +23,7 @@ import (
 // that would have to wait gets what the script has for that case.
 type play struct {
 	options relay.Options
+	fleet   *upstream.Fleet
 	journal *journal
 
 	// more gives what the client sends next, and heard is all that it was told
@@ -53,6 +55,9 @@ type play struct {
 func newPlay(t testing.TB, client string) *play {
 	p := &play{journal: &journal{}, closed: make(chan struct{})}
 	p.options = settings(t, slog.New(p.journal))
+	p.fleet = newFleet()
+	p.fleet.Dial = p.dial
+	p.options.Upstream = behind(p.fleet, "192.0.2.25:25", maxConnections)
 	p.more = inOneGo(client, io.EOF)
 	p.answer = func(_ int, usual string) (string, error) { return usual, os.ErrDeadlineExceeded }
 	return p
@@ -80,15 +85,14 @@ func (p *play) run(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Connect(p.dial)
 	if err := r.Serve(&playListener{play: p}); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.Shutdown(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if r.Held() != 0 {
-		p.fault("%d upstream connections are still counted", r.Held())
+	if held := p.fleet.Held(); held != 0 {
+		p.fault("%d upstream connections are still counted", held)
 	}
 	for _, u := range p.up {
 		if !u.closed {

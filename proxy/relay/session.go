@@ -14,7 +14,9 @@ import (
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
 	"github.com/mailweir/mailweir/proxy/internal/door"
+	"github.com/mailweir/mailweir/proxy/internal/peek"
 	"github.com/mailweir/mailweir/proxy/smtp"
+	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
 // session is one client's connection, served by one goroutine in lock step: it
@@ -30,12 +32,13 @@ type session struct {
 	ctx   context.Context
 	stop  context.CancelFunc
 
-	up      *upstream // nil while there is none
-	hello   []byte    // the client's HELO or EHLO, to say again to another upstream
-	greeted bool      // a HELO or EHLO was answered with 250
-	authed  bool      // AUTH succeeded: no other upstream can take over
-	goodbye bool      // the client said QUIT: it sends no more
-	offer   *offer    // what the client was offered
+	up      *upstream.Conn // nil while there is none
+	upOffer *offer         // the upstream's, by its last reply to EHLO
+	hello   []byte         // the client's HELO or EHLO, to say again to another upstream
+	greeted bool           // a HELO or EHLO was answered with 250
+	authed  bool           // AUTH succeeded: no other upstream can take over
+	goodbye bool           // the client said QUIT: it sends no more
+	offer   *offer         // what the client was offered
 
 	conduct *conduct // nil if the chain does not ask about it
 
@@ -95,7 +98,7 @@ func newSession(r *terms, conn net.Conn, client netip.AddrPort) *session {
 		Load:     r.Limiter.load(),
 	}
 	if r.wants.Has(filters.Conduct) {
-		s.conduct = &conduct{peek: newPeeker(conn)}
+		s.conduct = &conduct{peek: peek.New(conn)}
 	}
 	s.in = smtp.NewReader(source{s})
 	s.ctx, s.stop = context.WithCancel(r.relay.ctx)
@@ -202,7 +205,7 @@ func (s *session) flush() error {
 	}
 	s.setWriteDeadline()
 	_, err := s.conn.Write(s.out)
-	if s.out = s.out[:0]; cap(s.out) > keptBuffer {
+	if s.out = s.out[:0]; cap(s.out) > maxKept {
 		s.out = nil
 	}
 	if err != nil {
@@ -223,6 +226,9 @@ func (s *session) setWriteDeadline() {
 	}
 	s.conn.SetWriteDeadline(time.Now().Add(patience))
 }
+
+// maxKept is the greatest buffer that an idle session keeps, in octets.
+const maxKept = 1 << 10
 
 // say queues a reply of ours. Nothing may be outstanding.
 func (s *session) say(r filters.Reply) {

@@ -28,7 +28,7 @@ func newBench(t testing.TB, commands string, guarded bool) *bench {
 		t.Fatal(err)
 	}
 	o := settings(t, slog.New(slog.DiscardHandler))
-	o.Upstream = up.Addr().String()
+	o.Upstream = behind(newFleet(), up.Addr().String(), maxConnections)
 	if guarded {
 		pregreeting(t, &o, new(recollection), "{wait: 0s, exempt: []}")
 	}

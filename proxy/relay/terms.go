@@ -15,7 +15,6 @@ type terms struct {
 	wants    filters.Stages
 	hears    bool // filters listen before the greeting
 	hold     bool // messages are held until the verdict
-	slots    *slots
 
 	lastOffer atomic.Pointer[knownOffer]
 
@@ -25,7 +24,7 @@ type terms struct {
 	over    chan struct{} // closed when the last one has ended
 }
 
-func newTerms(r *Relay, o Options, s *slots) *terms {
+func newTerms(r *Relay, o Options) *terms {
 	wants, needs := o.Chain.Wants()
 	return &terms{
 		Options:  o,
@@ -34,7 +33,6 @@ func newTerms(r *Relay, o Options, s *slots) *terms {
 		wants:    wants,
 		hears:    needs&filters.HearClient != 0,
 		hold:     holds(needs),
-		slots:    s,
 		over:     make(chan struct{}),
 	}
 }
@@ -42,19 +40,11 @@ func newTerms(r *Relay, o Options, s *slots) *terms {
 // Swap puts other settings in force for the sessions that begin from now on.
 // Those under way end as they began; over is closed when all of them have, and
 // nobody uses the former chain any more. The new chain must fit Offers.
-//
-// Connections to an upstream that stays are counted together.
 func (r *Relay) Swap(o Options) (over <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old := r.terms
-	places := old.slots
-	if o.Upstream == old.Upstream {
-		places.resize(o.MaxConnections)
-	} else {
-		places = newSlots(o.MaxConnections)
-	}
-	r.terms = newTerms(r, o, places)
+	r.terms = newTerms(r, o)
 	old.retired = true
 	old.look()
 	return old.over

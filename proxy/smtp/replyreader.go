@@ -145,3 +145,11 @@ func replyLine(line []byte) (code int, last, sep, ok bool) {
 	}
 	return code, line[3] == ' ', true, line[3] == ' ' || line[3] == '-'
 }
+
+// Fill reads once from the source, behind what is Buffered.
+func (r *ReplyReader) Fill() error {
+	if r.window == nil {
+		r.window = windows.Get().(*[windowSize]byte)
+	}
+	return r.fill()
+}

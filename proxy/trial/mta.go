@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/mailweir/mailweir/filters"
+	"github.com/mailweir/mailweir/proxy/relay"
 	"github.com/mailweir/mailweir/proxy/smtp"
+	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
 // mta is what stands behind an imagined relay. It listens on loopback, takes
@@ -27,7 +30,16 @@ func listenMTA() (*mta, error) {
 	return m, nil
 }
 
-func (m *mta) address() string { return m.socket.Addr().String() }
+// group returns the group of servers that the MTA makes up by itself.
+func (m *mta) group(o relay.Options) *upstream.Group {
+	at := m.socket.Addr().(*net.TCPAddr)
+	return upstream.NewFleet(filters.Env{Log: o.Log, Now: time.Now}).Group(upstream.Options{
+		Name:           "imagined",
+		Hostname:       o.Hostname,
+		Servers:        []upstream.Server{{Host: at.IP.String(), Port: uint16(at.Port), Weight: 1}},
+		MaxConnections: 1,
+	})
+}
 
 // close waits until the sessions are over: their relay ends them.
 func (m *mta) close() {

@@ -68,9 +68,11 @@ func serveOne(o relay.Options, conn endConn) (end func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Upstream, o.Limiter = mta.address(), relay.NewLimiter(0, 0)
+	group := mta.group(o)
+	o.Upstream, o.Limiter = group, relay.NewLimiter(0, 0)
 	r, err := relay.New(o)
 	if err != nil {
+		group.Close()
 		mta.close()
 		return nil, err
 	}
@@ -84,6 +86,7 @@ func serveOne(o relay.Options, conn endConn) (end func(), err error) {
 		<-conn.ended()
 		r.Shutdown(context.Background())
 		<-served
+		group.Close()
 		mta.close()
 	}, nil
 }

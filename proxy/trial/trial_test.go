@@ -18,6 +18,7 @@ import (
 	"github.com/mailweir/mailweir/filters/chain"
 	"github.com/mailweir/mailweir/proxy/relay"
 	"github.com/mailweir/mailweir/proxy/trial"
+	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -106,14 +107,13 @@ func session(to ...string) *trial.Session {
 func options(c *chain.Chain) relay.Options {
 	const long = 10 * time.Second
 	return relay.Options{
-		Name:           "mx",
-		Hostname:       "mx.example.com",
-		Chain:          c,
-		Log:            slog.New(slog.DiscardHandler),
-		MaxConnections: 1,
-		MaxErrors:      20,
-		CommandLine:    2048,
-		Timeouts: relay.Timeouts{Command: long, DataBlock: long, Write: long, Upstream: relay.UpstreamTimeouts{
+		Name:        "mx",
+		Hostname:    "mx.example.com",
+		Chain:       c,
+		Log:         slog.New(slog.DiscardHandler),
+		MaxErrors:   20,
+		CommandLine: 2048,
+		Timeouts: relay.Timeouts{Command: long, DataBlock: long, Write: long, Upstream: upstream.Timeouts{
 			Connect: long, Greeting: long, Mail: long, Rcpt: long, Data: long, Block: long, EndOfData: long, Other: long}},
 	}
 }

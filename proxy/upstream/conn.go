@@ -1,0 +1,173 @@
+package upstream
+
+import (
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"github.com/mailweir/mailweir/filters"
+	"github.com/mailweir/mailweir/proxy/internal/peek"
+	"github.com/mailweir/mailweir/proxy/smtp"
+)
+
+// Conn is one connection to a server. It belongs to one session at a time, and
+// is not safe for concurrent use.
+type Conn struct {
+	conn    net.Conn
+	peek    *peek.Peeker
+	layer   *peek.Layer // nil without TLS
+	replies *smtp.ReplyReader
+	out     []byte // commands not sent yet
+	vec     [2][]byte
+	checked bool // found ready, and nothing was sent since
+
+	server  string // its address, for the log
+	lmtp    bool
+	release func() // gives its place back
+}
+
+// What can be wrong with a connection.
+var (
+	ErrStray     = errors.New("octets that nobody asked for")
+	ErrOutOfStep = errors.New("a reply that has no place here")
+	ErrBusy      = errors.New("all connections are in use: see max_connections")
+)
+
+// newConn returns a connection that release is called for when it has ended.
+func newConn(conn net.Conn, server string, release func()) *Conn {
+	return &Conn{conn: conn, peek: peek.New(conn), replies: smtp.NewReplyReader(conn), server: server, release: release}
+}
+
+// Server returns the address of the server, for the log.
+func (c *Conn) Server() string { return c.server }
+
+// LMTP reports whether it speaks LMTP: LHLO instead of HELO and EHLO, and a
+// reply to the text for each recipient that it has accepted.
+func (c *Conn) LMTP() bool { return c.lmtp }
+
+// Close ends the connection as it is: whatever was not ended by a dot is void.
+func (c *Conn) Close() {
+	c.conn.Close()
+	c.release()
+}
+
+// quitPatience bounds the farewell when no client waits for it.
+const quitPatience = 5 * time.Second
+
+// Quit ends the connection properly. Nothing may be under way on it.
+func (c *Conn) Quit() {
+	c.out = append(c.out[:0], "QUIT\r\n"...)
+	if c.Flush(quitPatience) == nil {
+		c.Reply(quitPatience)
+	}
+	c.Close()
+}
+
+// Command queues a command.
+func (c *Conn) Command(verb string, args []byte) {
+	c.out = append(c.out, verb...)
+	if len(args) > 0 {
+		c.out = append(c.out, ' ')
+		c.out = append(c.out, args...)
+	}
+	c.out = append(c.out, '\r', '\n')
+}
+
+// Line queues a line that is no command of its own.
+func (c *Conn) Line(line []byte) { c.out = append(append(c.out, line...), '\r', '\n') }
+
+// Path queues MAIL or RCPT, in the one way there is to read it.
+func (c *Conn) Path(command string, p *filters.Path) {
+	c.out = append(c.out, command...)
+	c.out = append(c.out, p.Raw...)
+	if p.Params != "" {
+		c.out = append(c.out, ' ')
+		c.out = append(c.out, p.Params...)
+	}
+	c.out = append(c.out, '\r', '\n')
+}
+
+// Queued returns how many octets are queued.
+func (c *Conn) Queued() int { return len(c.out) }
+
+// Ready looks whether the server waits for us, as it should between replies and
+// commands. It fails with ErrStray, or when the connection is lost.
+func (c *Conn) Ready() error {
+	if c.checked {
+		return nil
+	}
+	if c.replies.Buffered() > 0 {
+		return ErrStray
+	}
+	c.conn.SetReadDeadline(time.Time{}) // an old one may have passed
+	something, closed := c.peek.Look()
+	if something && c.layer != nil {
+		something, closed = c.poll()
+	}
+	switch {
+	case something:
+		return ErrStray
+	case closed:
+		return net.ErrClosed
+	}
+	c.checked = true
+	return nil
+}
+
+// poll looks below TLS: what has arrived may be for TLS alone, such as session
+// tickets (RFC 8446 section 4.6.1).
+func (c *Conn) poll() (something, closed bool) {
+	c.layer.Poll(true)
+	err := c.replies.Fill()
+	c.layer.Poll(false)
+	c.replies.Release()
+	return err == nil, err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// Flush sends what is queued.
+func (c *Conn) Flush(patience time.Duration) error {
+	if len(c.out) == 0 {
+		return nil
+	}
+	err := c.Write(c.out, patience)
+	if c.out = c.out[:0]; cap(c.out) > keptBuffer {
+		c.out = nil
+	}
+	return err
+}
+
+// keptBuffer is the greatest buffer that an idle connection keeps, in octets.
+const keptBuffer = 1 << 10
+
+// Write sends octets at once.
+func (c *Conn) Write(b []byte, patience time.Duration) error {
+	c.checked = false
+	c.conn.SetWriteDeadline(time.Now().Add(patience))
+	_, err := c.conn.Write(b)
+	return err
+}
+
+// WriteBoth sends two slices in one system call: a command and the octets that
+// belong to it must not wait for each other.
+func (c *Conn) WriteBoth(a, b []byte, patience time.Duration) error {
+	c.checked = false
+	c.conn.SetWriteDeadline(time.Now().Add(patience))
+	c.vec = [2][]byte{a, b}
+	both := net.Buffers(c.vec[:])
+	_, err := both.WriteTo(c.conn)
+	c.vec = [2][]byte{}
+	return err
+}
+
+// Reply waits for one reply. Its Wire is valid until the next read or Release.
+func (c *Conn) Reply(patience time.Duration) (smtp.ServerReply, error) {
+	c.conn.SetReadDeadline(time.Now().Add(patience))
+	return c.replies.ReadReply()
+}
+
+// Buffered returns the number of octets that were read and not used.
+func (c *Conn) Buffered() int { return c.replies.Buffered() }
+
+// Release gives the buffer of replies back, if nothing is in it.
+func (c *Conn) Release() { c.replies.Release() }
