@@ -3,6 +3,7 @@
 package zone
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -255,6 +256,8 @@ func answerOf(rrs []dns.RR, typ filters.RecordType) (a filters.Answer, err error
 			a.Names = append(a.Names, strings.TrimSuffix(rr.Ptr, "."))
 		case *dns.MX:
 			a.MXs = append(a.MXs, filters.MX{Host: strings.TrimSuffix(rr.Mx, "."), Preference: rr.Preference})
+		case *dns.SRV:
+			a.SRVs = append(a.SRVs, filters.SRV{Host: strings.TrimSuffix(rr.Target, "."), Port: rr.Port, Priority: rr.Priority, Weight: rr.Weight})
 		case *dns.TXT:
 			a.Texts = append(a.Texts, strings.Join(rr.Txt, ""))
 		default:
@@ -262,5 +265,8 @@ func answerOf(rrs []dns.RR, typ filters.RecordType) (a filters.Answer, err error
 		}
 	}
 	slices.SortStableFunc(a.MXs, func(x, y filters.MX) int { return int(x.Preference) - int(y.Preference) })
+	slices.SortStableFunc(a.SRVs, func(x, y filters.SRV) int {
+		return cmp.Or(cmp.Compare(x.Priority, y.Priority), cmp.Compare(x.Weight, y.Weight))
+	})
 	return a, nil
 }

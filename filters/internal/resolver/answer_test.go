@@ -55,6 +55,13 @@ func TestAnswers(t *testing.T) {
 		{what: "null MX", name: "a.example", typ: filters.TypeMX,
 			records: []string{"a.example. 300 MX 0 ."},
 			want:    filters.Answer{MXs: []filters.MX{{Host: "", Preference: 0}}}},
+		{what: "services by priority and weight", name: "_smtp._tcp.a.example", typ: filters.TypeSRV,
+			records: []string{"_smtp._tcp.a.example. 300 SRV 20 0 25 c.example.", "_smtp._tcp.a.example. 300 SRV 10 9 2525 b.example.", "_smtp._tcp.a.example. 300 SRV 10 1 25 a.example."},
+			want: filters.Answer{SRVs: []filters.SRV{{Host: "a.example", Port: 25, Priority: 10, Weight: 1},
+				{Host: "b.example", Port: 2525, Priority: 10, Weight: 9}, {Host: "c.example", Port: 25, Priority: 20}}}},
+		{what: "no such service", name: "a.example", typ: filters.TypeSRV,
+			records: []string{"a.example. 300 SRV 0 0 0 ."},
+			want:    filters.Answer{SRVs: []filters.SRV{{}}}},
 		{what: "texts, joined", name: "a.example", typ: filters.TypeTXT,
 			records: []string{`a.example. 300 TXT "one " "two"`, `a.example. 300 TXT ""`, `a.example. 300 TXT "q\"b\\"`},
 			want:    filters.Answer{Texts: []string{"one two", "", `q"b\`}}},
@@ -103,6 +110,10 @@ func TestAnswers(t *testing.T) {
 			records: []string{`a.example. 300 RAW 15 00`}, err: filters.ErrServFail},
 		{what: "half an exchanger is garbage", name: "a.example", typ: filters.TypeMX,
 			records: []string{`a.example. 300 RAW 15 000101`}, err: filters.ErrServFail},
+		{what: "half a port is garbage", name: "a.example", typ: filters.TypeSRV,
+			records: []string{`a.example. 300 RAW 33 0001000200`}, err: filters.ErrServFail},
+		{what: "half a host of a service is garbage", name: "a.example", typ: filters.TypeSRV,
+			records: []string{`a.example. 300 RAW 33 00010002001901`}, err: filters.ErrServFail},
 		{what: "a name that runs over its data is garbage", name: "a.example", typ: filters.TypePTR,
 			records: []string{"a.example. 300 RAW 12 0461626364", "a.example. 300 PTR ok.example."}, err: filters.ErrServFail},
 		{what: "a record without data beside a true one", name: "a.example", typ: filters.TypeA,
@@ -116,6 +127,8 @@ func TestAnswers(t *testing.T) {
 			records: []string{`a.example. 300 RAW 16 `}, err: filters.ErrNoData},
 		{what: "no exchanger is not the null MX", name: "a.example", typ: filters.TypeMX,
 			records: []string{`a.example. 300 RAW 15 `, `a.example. 300 RAW 15 0000`}, err: filters.ErrNoData},
+		{what: "no host is not the absence of a service", name: "a.example", typ: filters.TypeSRV,
+			records: []string{`a.example. 300 RAW 33 `, `a.example. 300 RAW 33 000100020019`}, err: filters.ErrNoData},
 		{what: "an alias without data", name: "a.example", typ: filters.TypeA,
 			records: []string{`a.example. 300 RAW 5 `, ". 300 A 192.0.2.66"}, err: filters.ErrNoData},
 		{what: "names that are none", name: "a.example", typ: filters.TypePTR,
@@ -124,6 +137,8 @@ func TestAnswers(t *testing.T) {
 			want: filters.Answer{Names: []string{"ok.example"}}},
 		{what: "only names that are none", name: "a.example", typ: filters.TypeMX,
 			records: []string{`a.example. 300 MX 10 a\010b.example.`}, err: filters.ErrNoData},
+		{what: "only hosts of services that are none", name: "a.example", typ: filters.TypeSRV,
+			records: []string{`a.example. 300 SRV 1 2 25 a\010b.example.`}, err: filters.ErrNoData},
 	} {
 		t.Run(test.what, func(t *testing.T) {
 			for _, random := range []bool{false, true} {
@@ -180,6 +195,7 @@ func TestGiants(t *testing.T) {
 		{"names", filters.TypePTR, manyRecords(250, "a.example. 300 PTR h%d.example."), 64},
 		{"long names", filters.TypePTR, manyRecords(60, "a.example. 300 PTR "+long+"."+long+"."+long+".h%02d.example."), 4096 / (3*64 + len("h00.example"))},
 		{"exchangers", filters.TypeMX, manyRecords(250, "a.example. 300 MX 10 h%d.example."), 64},
+		{"services", filters.TypeSRV, manyRecords(250, "a.example. 300 SRV 1 2 25 h%d.example."), 64},
 		{"texts", filters.TypeTXT, manyRecords(250, `a.example. 300 TXT "text %d"`), 32},
 		{"long texts", filters.TypeTXT, manyRecords(20, `a.example. 300 TXT "`+strings.Repeat("y", 198)+`%02d" "`+strings.Repeat("z", 200)+`"`), 10},
 	} {
@@ -193,7 +209,7 @@ func TestGiants(t *testing.T) {
 				return send(q, m)
 			})
 			a, err := ask(t, open(t, to(p)), test.typ, "a.example")
-			if got := len(a.Addrs) + len(a.Names) + len(a.MXs) + len(a.Texts); got != test.want || err != nil {
+			if got := len(a.Addrs) + len(a.Names) + len(a.MXs) + len(a.Texts) + len(a.SRVs); got != test.want || err != nil {
 				t.Errorf("%d records, %v, want %d", got, err, test.want)
 			}
 		})

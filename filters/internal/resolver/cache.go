@@ -86,12 +86,15 @@ func (e *entry) tell(now time.Time, cached bool) (filters.Answer, error) {
 func (e *entry) size(k key) int {
 	n := entryBase + len(k.name)
 	n += 24 * cap(e.answer.Addrs)
-	n += 16*cap(e.answer.Names) + 24*cap(e.answer.MXs) + 16*cap(e.answer.Texts)
+	n += 16*cap(e.answer.Names) + 24*cap(e.answer.MXs) + 16*cap(e.answer.Texts) + 24*cap(e.answer.SRVs)
 	for _, s := range e.answer.Names {
 		n += len(s)
 	}
 	for _, mx := range e.answer.MXs {
 		n += len(mx.Host)
+	}
+	for _, srv := range e.answer.SRVs {
+		n += len(srv.Host)
 	}
 	for _, s := range e.answer.Texts {
 		n += len(s)

@@ -45,8 +45,12 @@ func collect(records []dns.RR, ttl time.Duration) finding {
 		return finding{err: filters.ErrNoData, detail: detail, ttl: ttl}
 	}
 	slices.SortStableFunc(c.MXs, func(x, y filters.MX) int { return cmp.Compare(x.Preference, y.Preference) })
+	slices.SortStableFunc(c.SRVs, func(x, y filters.SRV) int {
+		// Those without weight come first, as RFC 2782 has them for the choice.
+		return cmp.Or(cmp.Compare(x.Priority, y.Priority), cmp.Compare(x.Weight, y.Weight))
+	})
 	// They live long: without the room that append left.
-	c.Addrs, c.Names, c.MXs, c.Texts = tight(c.Addrs), tight(c.Names), tight(c.MXs), tight(c.Texts)
+	c.Addrs, c.Names, c.MXs, c.Texts, c.SRVs = tight(c.Addrs), tight(c.Names), tight(c.MXs), tight(c.Texts), tight(c.SRVs)
 	return finding{answer: c.Answer, ttl: ttl}
 }
 
@@ -77,6 +81,12 @@ func (c *collector) take(rr dns.RR) bool {
 			return false
 		}
 		c.MXs = append(c.MXs, filters.MX{Host: host, Preference: rr.Preference})
+	case *dns.SRV:
+		host := strings.TrimSuffix(rr.Target, ".")
+		if rr.Target != "." && !hostName(host) || !c.fits(host) {
+			return false
+		}
+		c.SRVs = append(c.SRVs, filters.SRV{Host: host, Port: rr.Port, Priority: rr.Priority, Weight: rr.Weight})
 	case *dns.TXT:
 		text := cleanText(unescape(strings.Join(rr.Txt, "")))
 		if len(rr.Txt) == 0 || !c.fits(text) {

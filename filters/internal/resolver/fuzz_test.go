@@ -20,7 +20,7 @@ import (
 // clean.
 func FuzzRead(f *testing.F) {
 	const name = "a.example"
-	types := []filters.RecordType{filters.TypeA, filters.TypeAAAA, filters.TypePTR, filters.TypeMX, filters.TypeTXT}
+	types := []filters.RecordType{filters.TypeA, filters.TypeAAAA, filters.TypePTR, filters.TypeMX, filters.TypeTXT, filters.TypeSRV}
 	for i, typ := range types {
 		q, err := wireQuestion(name, typ)
 		if err != nil {
@@ -31,6 +31,7 @@ func FuzzRead(f *testing.F) {
 			{"a.example. 300 CNAME a.example."},
 			{`a.example. 300 PTR a\010b.example.`, "a.example. 300 PTR b.example."},
 			{"a.example. 300 MX 0 .", "a.example. 300 MX 10 b.example."},
+			{"a.example. 300 SRV 0 0 0 .", "a.example. 300 SRV 10 5 25 b.example."},
 			{`a.example. 300 TXT "a" "\000\255"`, `a.example. 300 CH TXT "b"`},
 			{"a.example. 300 RAW 1 C0", "a.example. 300 RAW 16 05", "a.example. 300 RAW 12 C00C"},
 		} {
@@ -75,7 +76,7 @@ func FuzzRead(f *testing.F) {
 // checkAnswer holds what is promised of every answer.
 func checkAnswer(t *testing.T, asked filters.RecordType, a filters.Answer, none error, detail string) {
 	t.Helper()
-	lists := map[filters.RecordType]int{filters.TypePTR: len(a.Names), filters.TypeMX: len(a.MXs), filters.TypeTXT: len(a.Texts)}
+	lists := map[filters.RecordType]int{filters.TypePTR: len(a.Names), filters.TypeMX: len(a.MXs), filters.TypeTXT: len(a.Texts), filters.TypeSRV: len(a.SRVs)}
 	if asked == filters.TypeA || asked == filters.TypeAAAA {
 		lists[asked] = len(a.Addrs)
 	} else if len(a.Addrs) > 0 {
@@ -101,6 +102,11 @@ func checkAnswer(t *testing.T, asked filters.RecordType, a filters.Answer, none 
 			hosts = append(hosts, mx.Host)
 		}
 	}
+	for _, srv := range a.SRVs {
+		if srv.Host != "" {
+			hosts = append(hosts, srv.Host)
+		}
+	}
 	for _, host := range hosts {
 		octets += len(host)
 		if len(host) > 253 || strings.ContainsFunc(host, notOfHosts) || host == "" || strings.HasSuffix(host, ".") {
@@ -121,6 +127,9 @@ func checkAnswer(t *testing.T, asked filters.RecordType, a filters.Answer, none 
 	}
 	if !slices.IsSortedFunc(a.MXs, func(x, y filters.MX) int { return int(x.Preference) - int(y.Preference) }) {
 		t.Errorf("exchangers out of order: %v", a.MXs)
+	}
+	if !slices.IsSortedFunc(a.SRVs, func(x, y filters.SRV) int { return int(x.Priority) - int(y.Priority) }) {
+		t.Errorf("services out of order: %v", a.SRVs)
 	}
 }
 

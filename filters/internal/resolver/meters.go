@@ -22,7 +22,7 @@ const (
 var outcomeNames = [...]string{"answer", "nxdomain", "nodata", "servfail", "timeout", "canceled", "refused_busy"}
 
 // types that are asked for.
-var types = [...]filters.RecordType{filters.TypeA, filters.TypeAAAA, filters.TypePTR, filters.TypeMX, filters.TypeTXT}
+var types = [...]filters.RecordType{filters.TypeA, filters.TypeAAAA, filters.TypePTR, filters.TypeMX, filters.TypeTXT, filters.TypeSRV}
 
 // knownType returns the name of a type that is asked for, "" for others.
 func knownType(t filters.RecordType) string {
