@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // formats are the values of the tag "format": each returns what is wrong with
@@ -16,9 +17,12 @@ var formats = map[string]func(string) string{
 	"admin":  admin,
 }
 
+// Wrong returns what is wrong with a text of that format, "" if nothing is.
+func Wrong(format, text string) string { return formats[format](text) }
+
 // host checks a host name or IP address. Underscores are let pass: they occur.
 func host(s string) string {
-	if _, err := netip.ParseAddr(s); err == nil {
+	if addr, err := netip.ParseAddr(s); err == nil && !strings.ContainsFunc(addr.Zone(), unicode.IsControl) {
 		return ""
 	}
 	if s == "" || len(s) > 255 {
@@ -43,7 +47,7 @@ func socket(s string) string {
 	family, rest, _ := strings.Cut(s, ":")
 	switch family {
 	case "unix":
-		if !strings.HasPrefix(rest, "/") || len(rest) > maxPath {
+		if !strings.HasPrefix(rest, "/") || len(rest) > maxPath || strings.ContainsFunc(rest, unicode.IsControl) {
 			return "want an absolute path of at most 107 characters behind unix:, got " + quote(rest)
 		}
 		return ""

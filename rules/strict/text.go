@@ -52,6 +52,9 @@ func wordHint(text string, words []string) string {
 	if hint := boolHint(text); hint != "" && slices.Contains(words, "true") && slices.Contains(words, "false") {
 		return hint
 	}
+	if strings.Trim(text, "0123456789.") == "" { // one number is as good as another
+		return ""
+	}
 	return Suggest(text, words)
 }
 
@@ -68,6 +71,9 @@ func boolHint(text string) string {
 }
 
 func setString(v reflect.Value, text string, f Field) *fault {
+	if text == "" && f.Required {
+		return &fault{"want a text that is not empty", ""}
+	}
 	if check := formats[f.Format]; check != nil && text != "" {
 		if msg := check(text); msg != "" {
 			return &fault{msg, ""}
