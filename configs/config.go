@@ -20,6 +20,7 @@ type Config struct {
 	State        State         `yaml:"state" doc:"what filters remember beyond a session, such as which clients have passed their tests"`
 	Admin        Admin         `yaml:"admin" doc:"how to watch the running program"`
 	DelayReject  Delay         `yaml:"delay_reject" doc:"the stage until which a refusal found earlier waits, so that the log knows sender and recipient: connect (no delay), helo, mail or rcpt"`
+	Upstreams    []Upstream    `yaml:"upstreams" doc:"groups of MTAs that listeners and routes call by name: each has a name, and the keys that a listener's upstream may have"`
 	Listeners    []Listener    `yaml:"listeners" required:"true" doc:"where clients connect, and where their mail goes from there"`
 	Chain        []chain.Spec  `yaml:"-"` // read by entries
 
@@ -27,8 +28,8 @@ type Config struct {
 	Dir      string   `yaml:"-"` // where the file is: relative file names in options start here
 	Warnings []string `yaml:"-"` // what looks like a mistake, but does no harm
 
-	file    string // "" if it was not read from one
-	source  *strict.Source
+	file    string               // "" if it was not read from one
+	doc     *strict.Document     // nil if it was not read at all
 	options map[string]positions // of the chain's entries, by Spec.Pos
 }
 

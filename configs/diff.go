@@ -13,7 +13,7 @@ import (
 // Change is one difference between two configurations. No text in it holds a
 // secret.
 type Change struct {
-	Where   string // "listener mx" or "filter helo"; "" for other settings
+	Where   string // "listener mx", "upstream inbound" or "filter helo"; "" for other settings
 	Key     string // of the setting, with dots between nested ones; "" for the listener or filter itself
 	What    string // what has become of it: "info -> debug", "added", "removed", "moved to the front" ...
 	Restart bool   // it takes a restart
@@ -52,10 +52,11 @@ func (c *Config) Keeping(old *Config) *Config {
 // the settings as they are in force, with defaults, not of the texts.
 func Diff(old, now *Config) []Change {
 	d := differ{}
-	d.options("", reflect.ValueOf(*old), reflect.ValueOf(*now), "listeners")
+	d.options("", reflect.ValueOf(*old), reflect.ValueOf(*now), "upstreams", "listeners")
 	for i, c := range d.list {
 		d.list[i].Restart = slices.ContainsFunc(fixed, func(key string) bool { return c.Key == key || strings.HasPrefix(c.Key, key+".") })
 	}
+	d.upstreams(old.Upstreams, now.Upstreams)
 	d.listeners(old.Listeners, now.Listeners)
 	d.chain(old.Chain, now.Chain)
 	return d.list

@@ -23,6 +23,14 @@ func (d *differ) value(key string, secret bool, old, now reflect.Value) {
 		d.add(key, "changed (it is secret)")
 		return
 	}
+	switch x := now.Interface().(type) {
+	case UpstreamRef:
+		d.ref(key, old.Interface().(UpstreamRef), x)
+		return
+	case []Route:
+		d.routes(key, old.Interface().([]Route), x)
+		return
+	}
 	if t := now.Type(); strict.IsText(t) && !strict.IsEither(t) {
 		d.shown(key, old, now)
 		return

@@ -29,11 +29,12 @@ func parse(kinds []filters.Kind, name string, data []byte) (*Config, Problems) {
 	f := file{Config: defaults(), Chain: entries{kinds: kinds, file: name}}
 	f.Dir = filepath.Dir(name)
 	doc, problems := strict.Parse(name, data)
-	f.source = doc.Source
+	f.doc = doc
 	if problems == nil {
 		problems = doc.Decode(&f)
 	}
 	f.Chain.handOver(&f.Config)
+	f.resolve()
 	return &f.Config, problems
 }
 
@@ -51,7 +52,8 @@ func read(name string) ([]byte, error) {
 	return data, nil
 }
 
-// Check holds names to be unique, and the chain's listeners to exist.
+// Check holds names to be unique, and listeners and groups that are called by
+// name to exist.
 func (f *file) Check(r *strict.Report) {
 	listeners := map[string]bool{}
 	for i, l := range f.Listeners {
@@ -63,6 +65,7 @@ func (f *file) Check(r *strict.Report) {
 	if f.Listeners != nil && len(f.Listeners) == 0 {
 		r.Problem("listeners", "want at least one", "")
 	}
+	f.checkGroups(r)
 	filterNames := map[string]bool{}
 	for _, e := range f.Chain.list {
 		if filterNames[e.Name] {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -84,11 +83,7 @@ type Admin struct {
 	Address string `yaml:"address" format:"admin" doc:"where to serve /metrics over HTTP, to everybody who can connect: host:port or unix:/path; empty to serve nothing"`
 }
 
-// StateFile returns the name of the state file, "" for none. Relative names
-// start where the configuration file is.
+// StateFile returns the name of the state file, "" for none.
 func (c *Config) StateFile() string {
-	if c.State.File == "" || filepath.IsAbs(c.State.File) {
-		return c.State.File
-	}
-	return filepath.Join(c.Dir, c.State.File)
+	return c.Path(c.State.File)
 }

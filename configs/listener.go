@@ -2,16 +2,25 @@ package configs
 
 import (
 	"time"
+
+	"github.com/mailweir/mailweir/filters/ipset"
 )
 
 // Listener is one address: of a relay, which clients connect to, with the
 // upstream behind it; or of a milter, which MTAs connect to.
 type Listener struct {
-	Name     string   `yaml:"name" required:"true" doc:"what the listener is called in the log and in the chain; unique"`
-	Address  string   `yaml:"address" required:"true" format:"socket" doc:"where to listen: host:port, or :port for all addresses of the machine; in mode milter unix:/path, inet:host:port or inet6:host:port"`
-	Mode     Mode     `yaml:"mode" doc:"relay: pass the dialogue on to the upstream, command by command; milter: be asked by Postfix or Sendmail over the milter protocol"`
-	Hostname string   `yaml:"hostname" format:"host" doc:"our own name on this listener, empty for the global hostname"`
-	Upstream Upstream `yaml:"upstream" doc:"the MTA behind this listener; a milter has none"`
+	Name     string `yaml:"name" required:"true" doc:"what the listener is called in the log and in the chain; unique"`
+	Address  string `yaml:"address" required:"true" format:"socket" doc:"where to listen: host:port, or :port for all addresses of the machine; in mode milter unix:/path, inet:host:port or inet6:host:port"`
+	Mode     Mode   `yaml:"mode" doc:"relay: pass the dialogue on to the upstream, command by command; milter: be asked by Postfix or Sendmail over the milter protocol"`
+	Hostname string `yaml:"hostname" format:"host" doc:"our own name on this listener, empty for the global hostname"`
+
+	Upstream UpstreamRef `yaml:"upstream" doc:"the MTA behind this listener: a map, or the name of a group of upstreams; a milter has none"`
+	Routes   []Route     `yaml:"routes" doc:"upstreams for some recipients' domains, the one above being for all others: [{domains: [lists.example.org, .example.net], upstream: lists}], where .example.net is that domain and all below it; of those that fit, the closest counts"`
+
+	TLS               TLS         `yaml:"tls" doc:"encryption of clients' connections"`
+	ProxyProtocolFrom []ipset.Net `yaml:"proxy_protocol_from" doc:"addresses and networks of proxies such as haproxy, which must begin with a PROXY header that tells the client's address"`
+	XClientFrom       []ipset.Net `yaml:"xclient_from" doc:"addresses and networks of MTAs that may tell the client's address by XCLIENT"`
+	Auth              Auth        `yaml:"auth" doc:"log-ins, which the upstream judges"`
 
 	BareNewline Strictness `yaml:"bare_newline" doc:"a CR or LF that stands alone in message text: reject the message, or normalize it to CRLF"`
 	NUL         Strictness `yaml:"nul" doc:"a NUL octet in message text: reject the message, or normalize by taking it out"`
@@ -29,24 +38,27 @@ type Listener struct {
 	Milter Milter `yaml:"milter" doc:"of mode milter only, where the settings from upstream to timeouts have no place"`
 }
 
-// Upstream is the MTA behind a listener.
-type Upstream struct {
-	Address        string   `yaml:"address" required:"true" format:"dial" doc:"the MTA: host:port"`
-	Identity       Identity `yaml:"identity" doc:"how the upstream learns the client's address: none, it sees ours"`
-	MaxConnections int      `yaml:"max_connections" min:"1" max:"1000000" doc:"most connections to the upstream at once; clients beyond are told 421"`
+// Auth is how far clients may try to log in.
+type Auth struct {
+	WithoutTLS  bool          `yaml:"without_tls" doc:"offer AUTH without TLS too, where others can read the password (RFC 4954 section 4)"`
+	MaxFailures int           `yaml:"max_failures" min:"0" max:"1000000" doc:"after so many failed log-ins from a client's address, of IPv6 its /64 network, it may not try again; 0 for no limit"`
+	Window      time.Duration `yaml:"window" min:"1s" max:"24h" doc:"for how long a failed log-in counts"`
 }
 
 // Timeouts is how long to wait for the client, and under upstream for the MTA.
 type Timeouts struct {
-	Command    time.Duration    `yaml:"command" min:"10ms" doc:"the client's next command (section 4.5.3.2.7)"`
-	DataBlock  time.Duration    `yaml:"data_block" min:"10ms" doc:"the client's next piece of message text (section 4.5.3.2.5)"`
-	ReplyWrite time.Duration    `yaml:"reply_write" min:"10ms" doc:"the client to take our reply"`
-	Upstream   UpstreamTimeouts `yaml:"upstream" doc:"how long to wait for the upstream"`
+	Command     time.Duration    `yaml:"command" min:"10ms" doc:"the client's next command (section 4.5.3.2.7)"`
+	DataBlock   time.Duration    `yaml:"data_block" min:"10ms" doc:"the client's next piece of message text (section 4.5.3.2.5)"`
+	ReplyWrite  time.Duration    `yaml:"reply_write" min:"10ms" doc:"the client to take our reply"`
+	Handshake   time.Duration    `yaml:"tls_handshake" min:"10ms" doc:"the client's part of a TLS handshake"`
+	ProxyHeader time.Duration    `yaml:"proxy_header" min:"10ms" doc:"the PROXY header of a client in proxy_protocol_from"`
+	Upstream    UpstreamTimeouts `yaml:"upstream" doc:"how long to wait for the upstream"`
 }
 
 // UpstreamTimeouts is how long to wait for the upstream.
 type UpstreamTimeouts struct {
 	Connect   time.Duration `yaml:"connect" min:"10ms" doc:"the connection to be made"`
+	Handshake time.Duration `yaml:"tls_handshake" min:"10ms" doc:"a TLS handshake"`
 	Greeting  time.Duration `yaml:"greeting" min:"10ms" doc:"the greeting (section 4.5.3.2.1)"`
 	Mail      time.Duration `yaml:"mail" min:"10ms" doc:"the reply to MAIL (section 4.5.3.2.2)"`
 	Rcpt      time.Duration `yaml:"rcpt" min:"10ms" doc:"the reply to RCPT (section 4.5.3.2.3)"`
@@ -60,17 +72,21 @@ type UpstreamTimeouts struct {
 func (l *Listener) SetDefaults() {
 	*l = Listener{
 		Mode:        Relay,
-		Upstream:    Upstream{Identity: NoIdentity, MaxConnections: 500},
+		TLS:         TLS{MinVersion: "1.2", ClientCertificates: NoCertificate},
+		Auth:        Auth{MaxFailures: 10, Window: 10 * time.Minute},
 		BareNewline: RejectText,
 		NUL:         RejectText,
 		Errors:      20,
 		CommandLine: 2048,
 		Timeouts: Timeouts{
-			Command:    5 * time.Minute,
-			DataBlock:  3 * time.Minute,
-			ReplyWrite: time.Minute,
+			Command:     5 * time.Minute,
+			DataBlock:   3 * time.Minute,
+			ReplyWrite:  time.Minute,
+			Handshake:   30 * time.Second,
+			ProxyHeader: 5 * time.Second,
 			Upstream: UpstreamTimeouts{
 				Connect:   30 * time.Second,
+				Handshake: 30 * time.Second,
 				Greeting:  5 * time.Minute,
 				Mail:      5 * time.Minute,
 				Rcpt:      5 * time.Minute,
@@ -83,6 +99,7 @@ func (l *Listener) SetDefaults() {
 		SocketMode: 0o660,
 		Milter:     milterDefaults(),
 	}
+	l.Upstream.SetDefaults()
 }
 
 // Mode is what a listener does.
@@ -96,15 +113,6 @@ const (
 
 // Words returns the modes there are.
 func (Mode) Words() []string { return []string{string(Relay), string(MTA)} }
-
-// Identity is how the upstream learns the client's address.
-type Identity string
-
-// NoIdentity leaves the upstream with our own address.
-const NoIdentity Identity = "none"
-
-// Words returns the ways there are.
-func (Identity) Words() []string { return []string{string(NoIdentity)} }
 
 // Strictness is what to do about octets that message text may not contain.
 type Strictness string

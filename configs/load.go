@@ -51,7 +51,8 @@ func (c *Config) Files() []string {
 	return []string{c.file}
 }
 
-// finish fills in what depends on the machine.
+// finish fills in what depends on the machine, and looks for mistakes that are
+// no problems.
 func (c *Config) finish(problems *Problems) {
 	if c.Hostname == "" {
 		name, err := os.Hostname()
@@ -64,5 +65,8 @@ func (c *Config) finish(problems *Problems) {
 		if c.Listeners[i].Hostname == "" {
 			c.Listeners[i].Hostname = c.Hostname
 		}
+	}
+	if len(*problems) == 0 {
+		c.warn()
 	}
 }

@@ -68,7 +68,7 @@ func (p *Permissions) UnmarshalText(text []byte) error {
 }
 
 // ofRelay are the settings that mean nothing to a milter.
-var ofRelay = []string{"upstream", "bare_newline", "nul", "relay_verbs", "pass_keywords", "errors", "command_line", "timeouts"}
+var ofRelay = []string{"upstream", "routes", "tls", "proxy_protocol_from", "xclient_from", "auth", "bare_newline", "nul", "relay_verbs", "pass_keywords", "errors", "command_line", "timeouts"}
 
 // isMilterAddress reports whether a text names a socket for MTAs.
 func isMilterAddress(s string) bool {

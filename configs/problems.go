@@ -39,7 +39,7 @@ func (c *Config) Build(env filters.Env) (*chain.Chain, error) {
 }
 
 // Explain turns an error about the configuration, such as those of chain.Build
-// and Chain.Fits, into Problems that show the lines in question. Joined errors
+// and Chain.Fits, and SettingErrors, into Problems that show the lines in question. Joined errors
 // become one problem each. It returns nil for nil.
 func (c *Config) Explain(err error) error {
 	var problems Problems
@@ -62,6 +62,7 @@ func (c *Config) Explain(err error) error {
 func (c *Config) collect(to *Problems, err error) {
 	var known Problems
 	var spec *chain.SpecError
+	var setting *SettingError
 	switch many := err.(type) {
 	case nil:
 	case interface{ Unwrap() []error }:
@@ -72,6 +73,8 @@ func (c *Config) collect(to *Problems, err error) {
 		switch {
 		case errors.As(err, &spec):
 			c.collectSpec(to, spec)
+		case errors.As(err, &setting):
+			*to = append(*to, c.ofSetting(setting))
 		case errors.As(err, &known):
 			*to = append(*to, known...)
 		default:
@@ -108,10 +111,10 @@ func (c *Config) collectSpec(to *Problems, e *chain.SpecError) {
 func (c *Config) ofEntry(spec chain.Spec, err error, hint string) Problem {
 	msg := spec.Kind.Name + ": " + err.Error()
 	pos, ok := parsePos(spec.Pos)
-	if !ok || c.source == nil {
+	if !ok || c.doc == nil {
 		return Problem{Where: spec.Pos, Msg: msg, Hint: hint}
 	}
-	return c.source.At(c.optionPos(spec.Pos, err, pos), msg, hint)
+	return c.doc.At(c.optionPos(spec.Pos, err, pos), msg, hint)
 }
 
 // optionPos returns where the option is that an error begins with, as in

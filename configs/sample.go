@@ -31,7 +31,8 @@ func Sample(kinds []filters.Kind) string {
 	c := defaults()
 	mx := Listener{}
 	mx.SetDefaults()
-	mx.Name, mx.Address, mx.Upstream.Address = "mx", ":25", "127.0.0.1:10025"
+	mx.Name, mx.Address = "mx", ":25"
+	mx.Upstream.Address = ServerAddress{Host: "127.0.0.1", Port: 10025}
 	v := reflect.ValueOf(&c).Elem()
 	for _, f := range strict.Fields(v.Type()) {
 		s.line(0, "")
@@ -72,15 +73,16 @@ func (s *sample) paragraphs(indent int, text string) {
 	}
 }
 
-// option adds one option with its doc. Only what must be there, and what holds
-// other options, is not commented out.
+// option adds one option with its doc. Only what must be there, what is there
+// though it has no default, and what holds other options, is not commented out.
 func (s *sample) option(indent int, f strict.Field, v reflect.Value) {
 	s.comment(indent, f.Doc)
+	_, isAddress := v.Interface().(ServerAddress)
 	switch {
-	case v.Kind() == reflect.Struct && !strict.IsText(f.Type):
+	case v.Kind() == reflect.Struct && (!strict.IsText(f.Type) || strict.IsEither(f.Type)):
 		s.line(indent, f.Name+":")
 		s.options(indent+2, v)
-	case f.Required:
+	case f.Required, isAddress && !v.IsZero():
 		s.value(indent, "", f.Name+": "+literal(v))
 	default:
 		s.value(indent, "#", f.Name+": "+literal(v))

@@ -66,9 +66,14 @@ func configSchemas(kinds []filters.Kind) *schemas {
 		},
 	}
 	s.more = map[reflect.Type]func(object){
-		reflect.TypeFor[file]():     func(o object) { property(o, "listeners")["minItems"] = 1 },
-		reflect.TypeFor[DNS]():      func(o object) { property(o, "servers")["maxItems"] = maxNameServers },
-		reflect.TypeFor[Listener](): refineListener,
+		reflect.TypeFor[file]():        func(o object) { property(o, "listeners")["minItems"] = 1 },
+		reflect.TypeFor[DNS]():         func(o object) { property(o, "servers")["maxItems"] = maxNameServers },
+		reflect.TypeFor[Listener]():    refineListener,
+		reflect.TypeFor[Route]():       func(o object) { property(o, "domains")["minItems"] = 1 },
+		reflect.TypeFor[Upstream]():    refineUpstream,
+		reflect.TypeFor[UpstreamRef](): refineGroup,
+		reflect.TypeFor[UpstreamTLS](): refineUpstreamTLS,
+		reflect.TypeFor[TLS]():         refineTLS,
 	}
 	return s
 }
@@ -88,7 +93,7 @@ func refineListener(o object) {
 	o["if"] = object{"properties": object{"mode": object{"const": string(MTA)}}, "required": []string{"mode"}}
 	o["then"] = object{"properties": milter}
 	o["else"] = object{
-		"properties": object{"address": object{"not": socket}, "upstream": object{"type": "object"}},
+		"properties": object{"address": object{"not": socket}, "upstream": object{"not": object{"type": "null"}}},
 		"required":   []string{"upstream"},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -59,6 +60,9 @@ func mergeable() object { return object{"type": []string{"object", "array"}} }
 // option returns the schema of one key's value.
 func (s *schemas) option(f strict.Field, v reflect.Value) object {
 	o := s.value(f.Type, f, v)
+	if f.Required && f.Type.Kind() == reflect.String {
+		o["minLength"] = 1
+	}
 	if !f.Required {
 		if d, ok := defaultOf(v); ok {
 			o["default"] = d
@@ -159,7 +163,7 @@ func oneWord(words []string) object {
 	for _, w := range words {
 		p := plainWord(w)
 		if p != any(w) {
-			quoted = append(quoted, w)
+			quoted = append(quoted, regexp.QuoteMeta(w))
 		}
 		plain = append(plain, p)
 	}
@@ -176,6 +180,9 @@ func oneWord(words []string) object {
 func plainWord(w string) any {
 	if n, err := strconv.ParseInt(w, 10, 32); err == nil {
 		return n
+	}
+	if f, err := strconv.ParseFloat(w, 64); err == nil && numeric.MatchString(w) {
+		return f
 	}
 	if b, err := strconv.ParseBool(w); err == nil && strconv.FormatBool(b) == w {
 		return b

@@ -25,10 +25,11 @@ const (
 	maxKeyword = 255 // octets
 )
 
-// Check holds the settings to the mode, and verbs and keywords to what can be
+// Check holds the settings to the mode, routes to each other, and verbs and keywords to what can be
 // relayed. It turns those to upper case.
 func (l *Listener) Check(r *strict.Report) {
 	l.checkMode(r)
+	l.checkRoutes(r)
 	for i, verb := range l.RelayVerbs {
 		verb = strings.ToUpper(verb)
 		l.RelayVerbs[i] = verb

@@ -11,17 +11,18 @@ import (
 
 // edition is what one loading of the configuration made.
 type edition struct {
-	config *configs.Config
-	chain  *chain.Chain
-	lease  *env.Lease // of what its filters keep
-	groups map[string]*upstream.Group
-	files  marks // that it was made of
+	config       *configs.Config
+	chain        *chain.Chain
+	lease        *env.Lease // of what its filters keep
+	certificates *certificates
+	groups       map[string]*upstream.Group
+	files        marks // that it was made of
 }
 
-// newEdition makes the chain, which fits all listeners. Its error is a
-// configs.Problems.
-func newEdition(cfg *configs.Config, host *env.Host, fleet *upstream.Fleet) (*edition, error) {
-	e := &edition{config: cfg, lease: host.Lease(), files: lookAt(cfg.Files())}
+// newEdition makes the chain, which fits all listeners, and what the listeners
+// need besides. Its error is a configs.Problems.
+func newEdition(cfg *configs.Config, s *shared) (*edition, error) {
+	e := &edition{config: cfg, lease: s.host.Lease(), files: lookAt(cfg.Files())}
 	built, err := cfg.Build(e.lease.Env())
 	if err != nil {
 		e.lease.End()
@@ -33,11 +34,12 @@ func newEdition(cfg *configs.Config, host *env.Host, fleet *upstream.Fleet) (*ed
 	for _, l := range cfg.Listeners {
 		errs = append(errs, built.For(l.Name).Fits(offers(l)))
 	}
-	if err := errors.Join(errs...); err != nil {
+	e.certificates, err = openCertificates(cfg, s.shelf)
+	if err := errors.Join(append(errs, err)...); err != nil {
 		e.close()
 		return nil, cfg.Explain(err)
 	}
-	e.groups = groups(cfg, fleet)
+	e.openGroups(s.fleet)
 	return e, nil
 }
 
@@ -46,5 +48,6 @@ func (e *edition) close() error {
 	for _, g := range e.groups {
 		g.Close()
 	}
+	e.certificates.close()
 	return errors.Join(e.chain.Close(), e.lease.End())
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 
 	"github.com/mailweir/mailweir/configs"
 	"github.com/mailweir/mailweir/filters"
@@ -43,7 +44,7 @@ func (s *Server) newDoor(l configs.Listener, e *edition) (*door, error) {
 		warnBlind(s.log, l, c)
 		d.front, err = milter.New(milterOptions(l, c, s.log))
 	} else {
-		d.front, err = relay.New(relayOptions(l, c, e.groups[l.Name], s.limiter, s.log))
+		d.front, err = relay.New(s.relayOptions(l, c, e))
 	}
 	return d, err
 }
@@ -59,7 +60,7 @@ func (s *Server) swap(d *door, l configs.Listener, e *edition) (over <-chan stru
 		warnBlind(s.log, l, c)
 		return m.Swap(milterOptions(l, c, s.log))
 	}
-	return d.front.(*relay.Relay).Swap(relayOptions(l, c, e.groups[l.Name], s.limiter, s.log))
+	return d.front.(*relay.Relay).Swap(s.relayOptions(l, c, e))
 }
 
 // warnBlind logs which entries of the chain see but a part there of what they
@@ -98,10 +99,22 @@ func (d *door) listen(log *slog.Logger) error {
 	d.socket = socket
 	attrs := []any{"listener", d.config.Name, "mode", string(d.config.Mode), "address", socket.Addr().String()}
 	if d.config.Mode == configs.Relay {
-		attrs = append(attrs, "upstream", d.config.Upstream.Address)
+		attrs = append(attrs, "upstream", upstreamText(d.config.Upstream))
 	}
 	log.Info("listening", attrs...)
 	return nil
+}
+
+// upstreamText says where mail goes: a group's name, or its servers.
+func upstreamText(r configs.UpstreamRef) string {
+	if r.Called {
+		return r.Name
+	}
+	addresses := make([]string, len(r.Servers))
+	for i, s := range r.Servers {
+		addresses[i] = s.Address.String()
+	}
+	return strings.Join(addresses, " ")
 }
 
 func listen(l configs.Listener) (net.Listener, error) {

@@ -9,6 +9,7 @@ import (
 	"github.com/mailweir/mailweir/configs"
 	"github.com/mailweir/mailweir/filters/chain"
 	"github.com/mailweir/mailweir/filters/env"
+	"github.com/mailweir/mailweir/filters/ipset"
 	"github.com/mailweir/mailweir/proxy/milter"
 	"github.com/mailweir/mailweir/proxy/relay"
 	"github.com/mailweir/mailweir/proxy/upstream"
@@ -38,41 +39,52 @@ func envOptions(cfg *configs.Config, log *slog.Logger) env.Options {
 	}
 }
 
-// relayOptions turns a listener of the configuration into a relay's settings.
-func relayOptions(l configs.Listener, c *chain.Chain, group *upstream.Group, limiter *relay.Limiter, log *slog.Logger) relay.Options {
+// relayOptions turns a listener of the configuration into a relay's settings,
+// with what it shares with others.
+func (s *Server) relayOptions(l configs.Listener, c *chain.Chain, e *edition) relay.Options {
+	o := relayOptions(l, c, s.log)
+	o.Limiter, o.Failures = s.shared.limiter, s.shared.failures
+	o.Upstream = e.groups[l.Upstream.Name]
+	for _, r := range l.Routes {
+		o.Routes = append(o.Routes, relay.Route{Domains: texts(r.Domains), Upstream: e.groups[r.Upstream.Name]})
+	}
+	if certificates := e.certificates.servers[l.Name]; certificates != nil {
+		o.TLS = &relay.TLS{Config: certificates, Implicit: l.TLS.Implicit, Require: l.TLS.Require}
+	}
+	if len(l.ProxyProtocolFrom) > 0 {
+		o.ProxyFrom = ipset.Of(l.ProxyProtocolFrom)
+	}
+	if len(l.XClientFrom) > 0 {
+		o.XClientFrom = ipset.Of(l.XClientFrom)
+	}
+	return o
+}
+
+// relayOptions are a listener's settings that stand by themselves.
+func relayOptions(l configs.Listener, c *chain.Chain, log *slog.Logger) relay.Options {
 	t := l.Timeouts
 	return relay.Options{
 		Name:         l.Name,
 		Hostname:     l.Hostname,
 		Chain:        c,
 		Log:          log,
-		Limiter:      limiter,
-		Upstream:     group,
 		FixLines:     l.BareNewline == configs.NormalizeText,
 		FixNUL:       l.NUL == configs.NormalizeText,
 		RelayVerbs:   upper(l.RelayVerbs),
 		PassKeywords: upper(l.PassKeywords),
+		PlainAuth:    l.Auth.WithoutTLS,
+		MaxFailures:  l.Auth.MaxFailures,
+		FailWindow:   l.Auth.Window,
 		MaxErrors:    l.Errors,
 		CommandLine:  l.CommandLine,
 		Timeouts: relay.Timeouts{
 			Command:   t.Command,
 			DataBlock: t.DataBlock,
 			Write:     t.ReplyWrite,
-			Upstream:  upstreamTimeouts(t.Upstream),
+			Handshake: t.Handshake,
+			Header:    t.ProxyHeader,
+			Upstream:  upstream.Timeouts(t.Upstream),
 		},
-	}
-}
-
-func upstreamTimeouts(t configs.UpstreamTimeouts) upstream.Timeouts {
-	return upstream.Timeouts{
-		Connect:   t.Connect,
-		Greeting:  t.Greeting,
-		Mail:      t.Mail,
-		Rcpt:      t.Rcpt,
-		Data:      t.Data,
-		Block:     t.Block,
-		EndOfData: t.EndOfData,
-		Other:     t.Other,
 	}
 }
 
@@ -92,6 +104,14 @@ func milterOptions(l configs.Listener, c *chain.Chain, log *slog.Logger) milter.
 // milterSocket is where a milter listens.
 func milterSocket(l configs.Listener) milter.Socket {
 	return milter.Socket{Address: l.Address, Mode: fs.FileMode(l.SocketMode), Group: l.SocketGroup}
+}
+
+func texts[T ~string](words []T) []string {
+	list := make([]string, len(words))
+	for i, w := range words {
+		list[i] = string(w)
+	}
+	return list
 }
 
 func upper(words []string) []string {

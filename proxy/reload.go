@@ -57,7 +57,7 @@ func (s *Server) replace(load func() (*configs.Config, error), before marks) err
 		e.close()
 		return err
 	}
-	s.limiter.Resize(e.config.Sessions.Max, e.config.Sessions.MaxPerClient)
+	s.shared.limiter.Resize(e.config.Sessions.Max, e.config.Sessions.MaxPerClient)
 	e.chain.Work()
 	s.enforce(plan, e)
 	files := old.files.changed(e.files)
@@ -76,7 +76,7 @@ func (s *Server) prepare(load func() (*configs.Config, error)) (cfg *configs.Con
 	if cfg, err = load(); err != nil {
 		return nil, nil, err
 	}
-	e, err = newEdition(cfg.Keeping(s.edition.config), s.host, s.fleet)
+	e, err = newEdition(cfg.Keeping(s.edition.config), s.shared)
 	return cfg, e, err
 }
 

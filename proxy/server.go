@@ -13,17 +13,13 @@ import (
 	"github.com/mailweir/mailweir/configs"
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/env"
-	"github.com/mailweir/mailweir/proxy/relay"
-	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
 // Server is all that one configuration asks for, and those that are loaded in
 // its place later.
 type Server struct {
 	log     *slog.Logger
-	host    *env.Host       // what the filters of all listeners share
-	fleet   *upstream.Fleet // the upstreams of all editions
-	limiter *relay.Limiter
+	shared  *shared
 	reloads filters.Counter
 	loaded  filters.Gauge
 
@@ -51,29 +47,26 @@ type Server struct {
 // file, and without asking the DNS. Its error is a configs.Problems with all
 // that does not fit.
 func New(cfg *configs.Config, log *slog.Logger) (*Server, error) {
-	host, err := OpenHost(cfg, log)
+	shared, err := newShared(cfg, log)
 	if err != nil {
 		return nil, err
 	}
-	fleet := upstream.NewFleet(host.Env())
-	e, err := newEdition(cfg, host, fleet)
+	e, err := newEdition(cfg, shared)
 	if err != nil {
-		host.Close()
+		shared.close()
 		return nil, err
 	}
 	s := &Server{
 		log:          log,
-		host:         host,
-		fleet:        fleet,
-		limiter:      relay.NewLimiter(cfg.Sessions.Max, cfg.Sessions.MaxPerClient),
+		shared:       shared,
 		adminAddress: cfg.Admin.Address,
 		changed:      make(chan struct{}, 1),
 		edition:      e,
 		ending:       make(chan struct{}),
 	}
 	s.drain, s.cut = context.WithCancel(context.Background())
-	s.reloads = host.Env().Counter("mailweir_reloads_total", "Attempts to load the configuration again.", "result")
-	s.loaded = host.Env().Gauge("mailweir_config_loaded_timestamp_seconds", "When the configuration in force was loaded.")
+	s.reloads = shared.host.Env().Counter("mailweir_reloads_total", "Attempts to load the configuration again.", "result")
+	s.loaded = shared.host.Env().Gauge("mailweir_config_loaded_timestamp_seconds", "When the configuration in force was loaded.")
 	for _, l := range cfg.Listeners {
 		d, err := s.newDoor(l, e)
 		if err != nil {
@@ -111,7 +104,7 @@ func (s *Server) close() error {
 	if s.admin != nil { // it can be watched until all filters have ended
 		s.admin.close()
 	}
-	return errors.Join(err, s.host.Close())
+	return errors.Join(err, s.shared.close())
 }
 
 // Listen opens all sockets and the state file, or nothing. The filters then
@@ -136,13 +129,13 @@ func (s *Server) open() error {
 		}
 	}
 	if s.adminAddress != "" {
-		a, err := listenAdmin(s.adminAddress, s.host.Metrics(), s.log)
+		a, err := listenAdmin(s.adminAddress, s.shared.host.Metrics(), s.log)
 		if err != nil {
 			return err
 		}
 		s.admin = a
 	}
-	return s.host.Start()
+	return s.shared.host.Start()
 }
 
 func (s *Server) closeSockets() {

@@ -124,5 +124,5 @@ func (t *Trial) Talk(s *trial.Session, in io.Reader, out io.Writer) error {
 }
 
 func (t *Trial) relay(c *chain.Chain) relay.Options {
-	return relayOptions(t.Listener, c, nil, nil, t.log)
+	return relayOptions(t.Listener, c, t.log)
 }

@@ -46,7 +46,8 @@ func demo(cmd *cobra.Command, listen string) error {
 
 	c.Version = versionText()
 	c.Listeners[0].Address = listen
-	c.Listeners[0].Upstream.Address = behind.Addr().String()
+	at := behind.Addr().(*net.TCPAddr)
+	c.Listeners[0].Upstream.Servers[0].Address = configs.ServerAddress{Host: at.IP.String(), Port: uint16(at.Port)}
 	log := newLogger(cmd.ErrOrStderr(), c.Log)
 	server, err := proxy.New(c, log)
 	if err != nil {

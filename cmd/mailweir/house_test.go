@@ -40,15 +40,16 @@ var mayImport = []struct {
 	{"filters/filtertest", []string{"filters", "filters/zone"}},
 	{"filters/zone", []string{"filters"}},
 	{"filters/ipset", []string{"filters/internal"}},
+	{"filters/ptr", []string{"filters", "filters/internal"}},
 	{"filters/internal", []string{"filters"}},
 	{"rules", []string{"filters", "filters/ipset"}},
-	{"configs", []string{"filters", "filters/chain", "rules", "rules/strict"}},
-	{"proxy", []string{"configs", "filters", "filters/chain", "filters/env", "proxy/relay", "proxy/milter", "proxy/upstream", "proxy/certs"}},
+	{"configs", []string{"filters", "filters/chain", "filters/ipset", "rules", "rules/strict"}},
+	{"proxy", []string{"configs", "filters", "filters/chain", "filters/env", "filters/ipset", "proxy/relay", "proxy/milter", "proxy/upstream", "proxy/certs"}},
 	{"proxy/smtp", []string{"filters"}},
 	{"proxy/certs", []string{"filters"}},
 	{"proxy/haproxy", []string{"filters", "proxy/smtp"}},
 	{"proxy/sasl", nil},
-	{"proxy/upstream", []string{"filters", "proxy/smtp", "proxy/haproxy", "proxy/internal/peek"}},
+	{"proxy/upstream", []string{"filters", "filters/ptr", "proxy/smtp", "proxy/haproxy", "proxy/internal/peek"}},
 	{"proxy/relay", []string{"filters", "filters/chain", "proxy/smtp", "proxy/upstream", "proxy/certs", "proxy/haproxy", "proxy/sasl", "proxy/internal/door", "proxy/internal/peek"}},
 	{"proxy/milter", []string{"filters", "filters/chain", "proxy/smtp", "proxy/internal/door"}},
 	{"proxy/trial", []string{"filters", "filters/chain", "rules", "proxy/relay", "proxy/upstream", "proxy/smtp"}},
@@ -56,7 +57,7 @@ var mayImport = []struct {
 }
 
 // kind is what a package right below filters may import, unless it is named above.
-var kind = []string{"filters", "filters/ipset", "filters/internal"}
+var kind = []string{"filters", "filters/ipset", "filters/ptr", "filters/internal"}
 
 type listed struct {
 	ImportPath string

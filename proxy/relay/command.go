@@ -18,6 +18,10 @@ func (s *session) command(line []byte) error {
 	if told, err := s.watch(cmd, line); told || err != nil {
 		return err
 	}
+	if s.mustEncrypt(cmd.Verb) {
+		s.answer(needTLS)
+		return nil
+	}
 	switch cmd.Verb {
 	case smtp.MAIL:
 		return s.mail(cmd)
@@ -42,6 +46,10 @@ func (s *session) command(line []byte) error {
 		return s.quit(cmd)
 	case smtp.AUTH:
 		return s.auth(cmd)
+	case smtp.STARTTLS:
+		return s.starttls(cmd)
+	case smtp.XCLIENT:
+		return s.xclient(cmd)
 	case smtp.NOOP, smtp.HELP, smtp.VRFY, smtp.EXPN, smtp.ETRN:
 		return s.other(cmd)
 	}
@@ -78,6 +86,11 @@ func (s *session) quit(cmd smtp.Command) error {
 		return err
 	}
 	if s.up == nil {
+		s.say(goodbye)
+		return errEnd
+	}
+	if s.mayKeep() {
+		s.quitUpstream()
 		s.say(goodbye)
 		return errEnd
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/mailweir/mailweir/filters"
+	"github.com/mailweir/mailweir/proxy/haproxy"
 	"github.com/mailweir/mailweir/proxy/internal/peek"
 	"github.com/mailweir/mailweir/proxy/smtp"
 )
@@ -12,7 +13,8 @@ import (
 // is none unless the chain asks about that.
 type conduct struct {
 	peek   *peek.Peeker
-	secret bool // the client has said AUTH: what it sends may be a password
+	layer  *peek.Layer // nil without TLS
+	secret bool        // the client has said AUTH: what it sends may be a password
 }
 
 // maxSample is how much of a breach the filters are shown, in octets.
@@ -55,14 +57,16 @@ var auth = []byte("AUTH")
 // line reads a command line. What is not SMTP shows in the first octet: a TLS
 // handshake may have no line end, and its client waits for an answer.
 func (s *session) line() ([]byte, error) {
-	if s.conduct != nil {
-		first, err := s.in.First()
-		if err == nil && len(first) > 0 && !beginsLine(first[0]) {
-			_, err = s.breach(filters.NotSMTP, first)
-		}
-		if err != nil {
-			return nil, err
-		}
+	first, err := s.in.First()
+	switch {
+	case err != nil:
+	case haproxy.IsHeader(first):
+		err = s.refuseSpoof()
+	case s.conduct != nil && len(first) > 0 && !beginsLine(first[0]):
+		_, err = s.breach(filters.NotSMTP, first)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return s.in.ReadLine(max(s.relay.CommandLine, maxAuthLine))
 }
@@ -133,12 +137,33 @@ func (s *session) lastLook() (told bool, err error) {
 	}
 	ahead := s.in.Pending()
 	if len(ahead) == 0 {
-		if something, _ := s.conduct.peek.Look(); !something {
-			return false, nil
-		}
-		ahead = s.conduct.peek.Seen()
+		ahead = s.ahead()
+	}
+	if len(ahead) == 0 {
+		return false, nil
 	}
 	return s.breach(filters.Pipelined, ahead)
+}
+
+// ahead returns the first octets of what has arrived and was not read. Below TLS
+// that may be nothing that the client has said.
+func (s *session) ahead() []byte {
+	c := s.conduct
+	if something, _ := c.peek.Look(); !something {
+		return nil
+	}
+	if c.layer == nil {
+		return c.peek.Seen()
+	}
+	s.polling = true
+	c.layer.Poll(true)
+	err := s.in.Fill()
+	c.layer.Poll(false)
+	s.polling = false
+	if err != nil {
+		s.in.Release()
+	}
+	return s.in.Pending()
 }
 
 // lookBefore354 is lastLook where the reply is the upstream's 354, at the end

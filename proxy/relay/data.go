@@ -2,7 +2,6 @@ package relay
 
 import (
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/mailweir/mailweir/filters"
@@ -230,12 +229,12 @@ const endOfText = ".\r\n"
 // confirm waits for the upstream's reply to a whole message. Only a complete
 // 2xx that came after the end of data becomes one for the client.
 func (s *session) confirm() error {
-	reply, err := s.up.Reply(s.relay.Timeouts.Upstream.EndOfData)
-	if err == nil && (reply.Class() == 3 || reply.Class() == 2 && !reply.Full) {
+	reply, err := s.finalReply()
+	if err == nil && !final(reply) {
 		err = upstream.ErrOutOfStep
 	}
 	if err != nil {
-		s.log(slog.LevelWarn, "upstream failed", "upstream", s.up.Server(), "during", "end of data", "error", err.Error())
+		s.logUpstream("end of data", err.Error())
 		r := withID(notConfirmed, s.run.Transaction().ID())
 		s.endTransaction(chain.Result{Reply: r, Filter: "upstream", Reason: "upstream_lost"})
 		s.closeUpstream()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
@@ -20,6 +19,10 @@ func (s *session) helo(cmd smtp.Command) error {
 		return nil
 	}
 	s.endTransaction(chain.Result{Reason: "helo"})
+	if s.up != nil && s.group != s.relay.Upstream {
+		s.quitUpstream()
+	}
+	s.group = s.relay.Upstream
 	esmtp := cmd.Verb == smtp.EHLO
 	if d := s.run.Helo(string(cmd.Args), esmtp); d.Refuses() {
 		s.greeted = false
@@ -53,7 +56,7 @@ func (s *session) greet(reply smtp.ServerReply, esmtp bool) error {
 		return err
 	}
 	s.info.HadEHLO = s.info.HadEHLO || esmtp
-	s.offer = s.upOffer
+	s.offer = s.offered()
 	s.sayHello(reply, esmtp)
 	return nil
 }
@@ -71,14 +74,27 @@ func (s *session) heloHere(esmtp bool) error {
 		s.info.HadEHLO = true
 		s.offer = &ownOffer
 	}
-	s.out = s.offer.append(s.out, s.relay.Hostname)
+	s.sayOffer()
 	return nil
+}
+
+// sayOffer answers EHLO, or a HELO that no upstream hears of.
+func (s *session) sayOffer() {
+	var own [2]string
+	lines := own[:0]
+	if s.info.ESMTP && s.relay.TLS != nil && !s.encrypted() {
+		lines = append(lines, "STARTTLS")
+	}
+	if s.info.ESMTP && s.mayXClient() {
+		lines = append(lines, xclientKeyword)
+	}
+	s.out = s.offer.append(s.out, s.relay.Hostname, lines)
 }
 
 // sayHello answers with our name. The upstream's own text stays with HELO.
 func (s *session) sayHello(reply smtp.ServerReply, esmtp bool) {
 	if esmtp {
-		s.out = s.offer.append(s.out, s.relay.Hostname)
+		s.sayOffer()
 		return
 	}
 	s.say(filters.Reply{Code: uint16(reply.Code), Text: s.relay.Hostname})
@@ -96,7 +112,11 @@ func (s *session) heloUpstream() (smtp.ServerReply, error) {
 			return smtp.ServerReply{}, err
 		}
 	}
-	s.up.Line(s.hello)
+	if s.up.LMTP() {
+		s.up.Line(append([]byte("LHLO "), s.hello[len("EHLO "):]...))
+	} else {
+		s.up.Line(s.hello)
+	}
 	if err := s.sendQueued(); err != nil {
 		return smtp.ServerReply{}, err
 	}
@@ -109,7 +129,8 @@ func (s *session) heloUpstream() (smtp.ServerReply, error) {
 	}
 	s.upOffer = &nothing
 	if s.hello[0] == 'E' && reply.Class() == 2 {
-		s.upOffer = s.relay.offerOf(reply.Wire)
+		s.group.Learn(reply.Wire)
+		s.upOffer = s.relay.offerOf(reply.Wire, s.group.LMTP)
 	}
 	return reply, nil
 }
@@ -117,16 +138,31 @@ func (s *session) heloUpstream() (smtp.ServerReply, error) {
 // open connects to the upstream. If that fails the client hears 421 and the
 // session ends.
 func (s *session) open() error {
-	up, err := s.relay.Upstream.Open(s.ctx, &s.info, &s.relay.Timeouts.Upstream)
+	up, err := s.group.Open(s.ctx, s.info, &s.relay.Timeouts.Upstream)
 	if err == nil {
 		s.up = up
 		return nil
 	}
-	s.log(slog.LevelWarn, "upstream failed", "upstream", s.relay.Upstream.Name, "during", "connect", "error", err.Error())
+	s.logUpstream("connect", err.Error())
 	r := withID(named(noUpstream, s.relay.Hostname), s.id())
 	s.endTransaction(chain.Result{Reply: r, Filter: "upstream", Reason: "upstream_lost"})
 	s.say(r)
 	return errEnd
+}
+
+// offered is what the client is offered before the upstream that has answered
+// last. Passwords are not asked for where others can read them.
+func (s *session) offered() *offer {
+	o := s.upOffer
+	for _, r := range s.relay.Routes {
+		if known := r.Upstream.Keywords(); o != &nothing && len(known) > 0 {
+			o = o.both(s.relay.offerOf(known, r.Upstream.LMTP))
+		}
+	}
+	if !s.relay.PlainAuth && !s.encrypted() {
+		return o.clear()
+	}
+	return o
 }
 
 // errLess is why another upstream connection cannot take over.
@@ -191,7 +227,7 @@ func (s *session) upstreamLeft(err error) bool {
 
 // noTakeOver ends a session whose upstream cannot be replaced.
 func (s *session) noTakeOver(err error) error {
-	s.log(slog.LevelWarn, "upstream failed", "upstream", s.relay.Upstream.Name, "during", "reconnect", "error", err.Error())
+	s.logUpstream("reconnect", err.Error())
 	r := withID(named(upstreamLost, s.relay.Hostname), s.id())
 	s.endTransaction(chain.Result{Reply: r, Filter: "upstream", Reason: "upstream_lost"})
 	s.say(r)

@@ -145,6 +145,7 @@ func (s *session) note(a ask, reply smtp.ServerReply) {
 		}
 	case smtp.RCPT:
 		s.tx.pending--
+		s.learnRcpt(a.path, reply)
 		switch {
 		case positive:
 			s.tx.accepted++
@@ -157,7 +158,7 @@ func (s *session) note(a ask, reply smtp.ServerReply) {
 // lostUpstream tells the client that the upstream cannot be talked to, and
 // ends the session. What the upstream has said on its own account goes first.
 func (s *session) lostUpstream(during string, err error) error {
-	s.log(slog.LevelWarn, "upstream failed", "upstream", s.up.Server(), "during", during, "error", err.Error())
+	s.logUpstream(during, err.Error())
 	r := withID(named(upstreamLost, s.relay.Hostname), s.id())
 	var fault smtp.Fault
 	switch {
@@ -192,10 +193,27 @@ func (s *session) closeUpstream() {
 	}
 }
 
-// quitUpstream ends the upstream's connection with QUIT.
+// quitUpstream leaves the upstream, which waits for a command: to a later session
+// if that is allowed, or with QUIT.
 func (s *session) quitUpstream() {
-	s.up.Quit()
+	if s.mayKeep() {
+		s.up.Keep()
+	} else {
+		s.up.Quit()
+	}
 	s.up = nil
+}
+
+// mayKeep reports whether another session may have the upstream's connection.
+func (s *session) mayKeep() bool { return s.group.Reuse && !s.authed }
+
+// logUpstream logs what went wrong with the upstream.
+func (s *session) logUpstream(during, why string) {
+	at := s.group.Name
+	if s.up != nil {
+		at = s.up.Server()
+	}
+	s.log(slog.LevelWarn, "upstream failed", "upstream", at, "during", during, "error", why)
 }
 
 // endTransaction closes and logs the transaction, if there is one.

@@ -81,9 +81,13 @@ func (w blockWriter) Write(b []byte) (int, error) {
 // the one to DATA, or the first that stands in the way.
 func (s *session) sendEnvelope(edits []filters.Edit) (smtp.ServerReply, error) {
 	from, rcpts, added, anew := envelope(s.run.Transaction(), edits)
+	s.tx.rewritten = len(rcpts)
 	if anew {
 		if reply, err := s.step(smtp.RSET, func() { s.up.Command("RSET", nil) }); err != nil || reply.Class() != 2 {
 			return reply, err
+		}
+		if err := s.forward(); err != nil {
+			return smtp.ServerReply{}, err
 		}
 		if reply, err := s.step(smtp.MAIL, func() { s.up.Path("MAIL FROM:", from) }); err != nil || reply.Class() != 2 {
 			return reply, err

@@ -39,20 +39,54 @@ func network(client netip.Addr) netip.Prefix {
 	return p
 }
 
+// unknown is a client whose proxy has yet to say who it is. All of them share
+// no limit but that of all sessions.
+var unknown netip.Addr
+
 // acquire counts a session in. It returns why not, or "".
 func (l *Limiter) acquire(client netip.Addr) (reason string) {
-	n := network(client)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch {
-	case l.max > 0 && l.all >= l.max:
+	if l.max > 0 && l.all >= l.max {
 		return "too_many_sessions"
-	case l.each > 0 && l.clients[n] >= l.each:
-		return "too_many_sessions_of_client"
+	}
+	if reason := l.enter(client); reason != "" {
+		return reason
 	}
 	l.all++
+	return ""
+}
+
+// move counts a session as one of another client. It returns why not, or "":
+// then it still counts as before.
+func (l *Limiter) move(from, to netip.Addr) (reason string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if network(from) == network(to) {
+		return ""
+	}
+	if reason := l.enter(to); reason != "" {
+		return reason
+	}
+	l.leave(from)
+	return ""
+}
+
+// enter counts a session of a client, with mu held.
+func (l *Limiter) enter(client netip.Addr) (reason string) {
+	n := network(client)
+	if l.each > 0 && client != unknown && l.clients[n] >= l.each {
+		return "too_many_sessions_of_client"
+	}
 	l.clients[n]++
 	return ""
+}
+
+func (l *Limiter) leave(client netip.Addr) {
+	n := network(client)
+	if l.clients[n]--; l.clients[n] == 0 {
+		delete(l.clients, n)
+	}
 }
 
 // load returns the share of the sessions that may be which there are, 0 if
@@ -68,11 +102,8 @@ func (l *Limiter) load() float64 {
 
 // release counts it out.
 func (l *Limiter) release(client netip.Addr) {
-	n := network(client)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all--
-	if l.clients[n]--; l.clients[n] == 0 {
-		delete(l.clients, n)
-	}
+	l.leave(client)
 }

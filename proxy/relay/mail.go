@@ -6,6 +6,7 @@ import (
 
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/proxy/smtp"
+	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
 // mail begins a transaction.
@@ -54,7 +55,14 @@ func (s *session) mail(cmd smtp.Command) error {
 		s.answer(senderOK)
 		return nil
 	}
+	if s.tx.deferred = s.defers(); s.tx.deferred {
+		s.answer(senderOK)
+		return nil
+	}
 	if err := s.openFor(); err != nil {
+		return err
+	}
+	if err := s.announceClient(); err != nil {
 		return err
 	}
 	s.up.Path("MAIL FROM:", from)
@@ -67,6 +75,22 @@ func (s *session) openFor() error {
 	err := s.needUpstream()
 	s.tx.open = err == nil
 	return err
+}
+
+// announceClient tells an upstream who the client is, where that holds for one
+// transaction only. Nothing may be outstanding.
+func (s *session) announceClient() error {
+	if err := s.forward(); err != nil {
+		return s.lostUpstream("XFORWARD", err)
+	}
+	return nil
+}
+
+func (s *session) forward() error {
+	if s.group.Identity != upstream.XFORWARD {
+		return nil
+	}
+	return s.up.Forward(s.info, &s.relay.Timeouts.Upstream)
 }
 
 // rcpt adds a recipient.
@@ -91,6 +115,11 @@ func (s *session) rcpt(cmd smtp.Command) error {
 		s.answer(with(badParam, key))
 		return nil
 	}
+	if s.elsewhere(to) {
+		s.tx.used--
+		s.answer(otherGroup)
+		return nil
+	}
 	d := s.run.Rcpt(to)
 	if d.Refuses() {
 		return s.refuse(d)
@@ -103,6 +132,12 @@ func (s *session) rcpt(cmd smtp.Command) error {
 	if s.tx.local {
 		s.tx.accepted++
 		s.answer(rcptOK)
+		return nil
+	}
+	if told, err := s.route(to); told || err != nil {
+		return err
+	}
+	if s.knownRcpt(to) {
 		return nil
 	}
 	s.up.Path("RCPT TO:", to)

@@ -53,6 +53,7 @@ func settings(t testing.TB, log *slog.Logger, list ...filters.Filter) relay.Opti
 		Log:         log,
 		Limiter:     relay.NewLimiter(0, 0),
 		MaxErrors:   50,
+		PlainAuth:   true,
 		CommandLine: 4096,
 		Timeouts: relay.Timeouts{
 			Command: patience, DataBlock: patience, Write: patience,

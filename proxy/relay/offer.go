@@ -48,6 +48,16 @@ type offer struct {
 	lines  []string // keyword and arguments, as told to the client
 	names  []string // the keywords, in upper case
 	params []string // parameters that may be used
+
+	plain *offer // the same without AUTH, nil if that is the same
+}
+
+// clear returns the offer for connections in clear.
+func (o *offer) clear() *offer {
+	if o.plain != nil {
+		return o.plain
+	}
+	return o
 }
 
 // nothing is the offer of HELO.
@@ -56,23 +66,24 @@ var nothing offer
 // knownOffer is an offer with the reply that it was made of.
 type knownOffer struct {
 	lines string
+	lmtp  bool
 	offer *offer
 }
 
 // offerOf returns the offer for an upstream's reply to EHLO. An upstream says
 // mostly the same, so sessions share the last one.
-func (r *terms) offerOf(reply []byte) *offer {
+func (r *terms) offerOf(reply []byte, lmtp bool) *offer {
 	_, lines, _ := bytes.Cut(reply, []byte("\r\n"))
-	if known := r.lastOffer.Load(); known != nil && known.lines == string(lines) {
+	if known := r.lastOffer.Load(); known != nil && known.lmtp == lmtp && known.lines == string(lines) {
 		return known.offer
 	}
-	o := r.newOffer(reply)
-	r.lastOffer.Store(&knownOffer{string(lines), &o})
-	return &o
+	o := r.newOffer(reply, lmtp)
+	r.lastOffer.Store(&knownOffer{string(lines), lmtp, o})
+	return o
 }
 
 // newOffer reads the lines of an upstream's reply to EHLO.
-func (r *terms) newOffer(reply []byte) offer {
+func (r *terms) newOffer(reply []byte, lmtp bool) *offer {
 	var o offer
 	first := true
 	for line := range bytes.SplitSeq(bytes.TrimSuffix(reply, []byte("\r\n")), []byte("\r\n")) {
@@ -80,22 +91,38 @@ func (r *terms) newOffer(reply []byte) offer {
 			first = false
 			continue
 		}
-		o.add(r, string(line[4:]))
+		o.add(r, string(line[4:]), lmtp)
 	}
-	return o
+	if o.has("AUTH") {
+		o.plain = o.without("AUTH")
+	}
+	return &o
 }
 
-func (o *offer) add(r *terms, line string) {
+// without returns the offer less one keyword.
+func (o *offer) without(name string) *offer {
+	var less offer
+	for i, n := range o.names {
+		if n != name {
+			less.take(n, o.lines[i])
+		}
+	}
+	return &less
+}
+
+func (o *offer) add(r *terms, line string, lmtp bool) {
 	name, args, _ := strings.Cut(line, " ")
 	name = strings.ToUpper(name)
 	if mechs, ok := strings.CutPrefix(name, "AUTH="); ok {
 		// An old spelling that some clients still look for.
 		name, args = "AUTH", strings.TrimSpace(mechs+" "+strings.ToUpper(args))
 	}
-	i := slices.IndexFunc(keywords, func(k keyword) bool { return k.name == name })
 	listed := slices.Contains(r.PassKeywords, name)
-	if i < 0 && !listed || slices.Contains(r.announce.Hide, name) {
+	if find(name) == nil && !listed || slices.Contains(r.announce.Hide, name) {
 		return
+	}
+	if lmtp && (name == "CHUNKING" || name == "BINARYMIME") {
+		return // the last chunk has a reply for each recipient
 	}
 	if r.FixLines && (name == "CHUNKING" || name == "BINARYMIME") {
 		return // a chunk's announced size cannot change on its way
@@ -109,28 +136,47 @@ func (o *offer) add(r *terms, line string) {
 	case "LIMITS":
 		line = limitsLine(args, r.announce.Rcpts)
 	}
+	o.take(name, line)
+}
+
+// take adds a keyword, with its line as the client is told it.
+func (o *offer) take(name, line string) {
 	o.lines = append(o.lines, line)
 	o.names = append(o.names, name)
-	if i >= 0 {
-		o.params = append(o.params, keywords[i].params...)
+	if k := find(name); k != nil {
+		o.params = append(o.params, k.params...)
 	} else {
 		o.params = append(o.params, name)
 	}
 }
 
+// find returns the keyword of that name, nil if mailweir does not know it.
+func find(name string) *keyword {
+	i := slices.IndexFunc(keywords, func(k keyword) bool { return k.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &keywords[i]
+}
+
 // sizeLine offers the smaller of both limits (RFC 1870 section 4: none and 0
 // are no limit).
 func sizeLine(upstream string, ours int64) string {
-	theirs, err := strconv.ParseInt(strings.TrimSpace(upstream), 10, 64)
-	if err != nil || theirs < 0 {
-		theirs = 0
-	}
-	a := filters.Announcement{Size: theirs}
+	a := filters.Announcement{Size: number(upstream)}
 	a.LimitSize(ours)
 	if a.Size == 0 {
 		return strings.TrimSpace("SIZE " + upstream)
 	}
 	return "SIZE " + strconv.FormatInt(a.Size, 10)
+}
+
+// number reads the argument of SIZE: 0 if it is none.
+func number(text string) int64 {
+	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
 }
 
 // limitsLine lowers RCPTMAX (RFC 9422 section 4.2) to our limit.
@@ -188,21 +234,24 @@ func (o *offer) allows(key, value string) bool {
 	return false
 }
 
-// append appends the reply to EHLO.
-func (o *offer) append(dst []byte, hostname string) []byte {
-	sep := func(last bool) byte {
-		if last {
-			return ' '
+// append appends the reply to EHLO, with keywords of our own behind those of the
+// offer.
+func (o *offer) append(dst []byte, hostname string, own []string) []byte {
+	left := len(o.lines) + len(own)
+	line := func(text string) {
+		sep := byte('-')
+		if left--; left < 0 {
+			sep = ' '
 		}
-		return '-'
+		dst = append(dst, '2', '5', '0', sep)
+		dst = append(append(dst, text...), '\r', '\n')
 	}
-	dst = append(dst, '2', '5', '0', sep(len(o.lines) == 0))
-	dst = append(dst, hostname...)
-	dst = append(dst, '\r', '\n')
-	for i, line := range o.lines {
-		dst = append(dst, '2', '5', '0', sep(i == len(o.lines)-1))
-		dst = append(dst, line...)
-		dst = append(dst, '\r', '\n')
+	line(hostname)
+	for _, l := range o.lines {
+		line(l)
+	}
+	for _, l := range own {
+		line(l)
 	}
 	return dst
 }

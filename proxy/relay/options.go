@@ -8,10 +8,12 @@ package relay
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/proxy/certs"
 	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
@@ -25,6 +27,16 @@ type Options struct {
 	Limiter  *Limiter // shared by all listeners of a process
 
 	Upstream *upstream.Group
+	Routes   []Route // to other upstreams, by recipient; may be empty
+
+	TLS         *TLS  // nil for none
+	ProxyFrom   Peers // who must send a PROXY header; nil for nobody
+	XClientFrom Peers // who may say XCLIENT; nil for nobody
+
+	PlainAuth   bool      // offer AUTH without TLS
+	Failures    *Failures // of log-ins, shared by all listeners; nil to count none
+	MaxFailures int       // of a client within FailWindow; 0 for no limit
+	FailWindow  time.Duration
 
 	FixLines     bool     // normalise bare CR and LF in texts instead of refusing them
 	FixNUL       bool     // drop NUL in texts instead of refusing it
@@ -36,11 +48,23 @@ type Options struct {
 	Timeouts Timeouts
 }
 
+// Peers is a set of addresses.
+type Peers interface{ Contains(netip.Addr) bool }
+
+// TLS is the encryption of clients' connections.
+type TLS struct {
+	Config   *certs.ServerConfig
+	Implicit bool // from the first octet
+	Require  bool // nothing is served before STARTTLS
+}
+
 // Timeouts bound each wait.
 type Timeouts struct {
 	Command   time.Duration // for a whole command line of the client
 	DataBlock time.Duration // for the next octets of its text
 	Write     time.Duration // for the client to take what we say
+	Handshake time.Duration // for its part of a TLS handshake
+	Header    time.Duration // for a PROXY header
 	Upstream  upstream.Timeouts
 }
 

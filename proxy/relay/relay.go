@@ -54,17 +54,21 @@ func (r *Relay) Serve(l net.Listener) error {
 func (r *Relay) accept(conn net.Conn) {
 	client := addrPort(conn.RemoteAddr())
 	t := r.enter()
-	if reason := t.Limiter.acquire(client.Addr()); reason != "" {
+	counted := client.Addr()
+	if t.proxied(counted) {
+		counted = unknown
+	}
+	if reason := t.Limiter.acquire(counted); reason != "" {
 		t.turnAway(conn, client, reason, tooManySessions)
 		r.leave(t)
 		return
 	}
-	s := newSession(t, conn, client)
+	s := newSession(t, conn, client, counted)
 	r.mu.Lock()
 	if r.draining {
 		r.mu.Unlock()
 		s.stop()
-		t.Limiter.release(client.Addr())
+		t.Limiter.release(counted)
 		t.turnAway(conn, client, "draining", shuttingDown)
 		r.leave(t)
 		return
@@ -75,7 +79,7 @@ func (r *Relay) accept(conn net.Conn) {
 	go func() {
 		defer r.done.Done()
 		defer r.leave(t)
-		defer t.Limiter.release(client.Addr())
+		defer func() { t.Limiter.release(s.counted) }()
 		s.serve()
 		r.mu.Lock()
 		delete(r.sessions, s)

@@ -23,22 +23,24 @@ import (
 // reads what the client has sent, passes it on as a group, reads the replies
 // and writes them back.
 type session struct {
-	relay *terms
-	conn  net.Conn
-	in    *smtp.Reader
-	out   []byte // replies not written yet
-	info  filters.Session
-	run   *chain.Run
-	ctx   context.Context
-	stop  context.CancelFunc
+	relay   *terms
+	conn    net.Conn
+	in      *smtp.Reader
+	out     []byte // replies not written yet
+	info    *filters.Session
+	counted netip.Addr // whose session the limiter takes it for
+	run     *chain.Run
+	ctx     context.Context
+	stop    context.CancelFunc
 
-	up      *upstream.Conn // nil while there is none
-	upOffer *offer         // the upstream's, by its last reply to EHLO
-	hello   []byte         // the client's HELO or EHLO, to say again to another upstream
-	greeted bool           // a HELO or EHLO was answered with 250
-	authed  bool           // AUTH succeeded: no other upstream can take over
-	goodbye bool           // the client said QUIT: it sends no more
-	offer   *offer         // what the client was offered
+	up      *upstream.Conn  // nil while there is none
+	group   *upstream.Group // that it is of, or will be
+	upOffer *offer          // the upstream's, by its last reply to EHLO
+	hello   []byte          // the client's HELO or EHLO, to say again to another upstream
+	greeted bool            // a HELO or EHLO was answered with 250
+	authed  bool            // AUTH succeeded: no other upstream can take over
+	goodbye bool            // the client said QUIT: it sends no more
+	offer   *offer          // what the client was offered
 
 	conduct *conduct // nil if the chain does not ask about it
 
@@ -50,6 +52,8 @@ type session struct {
 	patience time.Duration // with the client, for what it owes next
 	deadline time.Time     // of that, counted from when it had its answers
 
+	polling bool // reads only take what is there
+
 	mu       sync.Mutex      // guards what drain and cut look at
 	waiting  bool            // for a command, outside of a transaction
 	hearing  context.Context // of a Listen under way
@@ -59,18 +63,21 @@ type session struct {
 
 // transaction is the relay's side of a mail transaction.
 type transaction struct {
-	open     bool
-	local    bool // the upstream does not know of it
-	smtputf8 bool
-	binary   bool // BODY=BINARYMIME
-	chunks   bool // a BDAT was seen
-	goAhead  bool // the upstream said 354
-	answer   int  // where in session.out its last reply begins
-	asked    int  // recipients that the client named
-	accepted int  // recipients that the upstream accepted
-	pending  int  // recipients whose replies are outstanding
-	paths    []filters.Path
-	used     int // of paths
+	open      bool
+	local     bool            // the upstream does not know of it
+	deferred  bool            // the upstream hears of it with the first recipient
+	group     *upstream.Group // which that was, if it is deferred
+	smtputf8  bool
+	binary    bool // BODY=BINARYMIME
+	chunks    bool // a BDAT was seen
+	goAhead   bool // the upstream said 354
+	answer    int  // where in session.out its last reply begins
+	asked     int  // recipients that the client named
+	accepted  int  // recipients that the upstream accepted
+	pending   int  // recipients whose replies are outstanding
+	rewritten int  // recipients of an edited envelope, 0 if it was not edited
+	paths     []filters.Path
+	used      int // of paths
 
 	content content
 	text    smtp.Text
@@ -82,14 +89,15 @@ type transaction struct {
 
 // How a session ends. The client has been told, or cannot be.
 var (
-	errEnd      = errors.New("session ended")
-	errDraining = errors.New("draining")
-	errGone     = errors.New("the client takes no replies")
+	errHandshake = errors.New("no TLS")
+	errEnd       = errors.New("session ended")
+	errDraining  = errors.New("draining")
+	errGone      = errors.New("the client takes no replies")
 )
 
-func newSession(r *terms, conn net.Conn, client netip.AddrPort) *session {
-	s := &session{relay: r, conn: conn, offer: &nothing}
-	s.info = filters.Session{
+func newSession(r *terms, conn net.Conn, client netip.AddrPort, counted netip.Addr) *session {
+	s := &session{relay: r, conn: conn, counted: counted, offer: &nothing, group: r.Upstream}
+	s.info = &filters.Session{
 		ID:       door.NewID(),
 		Listener: r.Name,
 		Hostname: r.Hostname,
@@ -116,21 +124,27 @@ func (s *session) serve() {
 			s.flush()
 		}
 	}()
-	s.run = s.relay.Chain.Start(s.ctx, &s.info)
+	if s.introduce() != nil {
+		return
+	}
+	err := s.begin()
+	for err == nil {
+		err = s.next()
+	}
+	s.farewell(err)
+}
+
+// begin asks the chain about the client, and greets it.
+func (s *session) begin() error {
+	s.run = s.relay.Chain.Start(s.ctx, s.info)
 	if d := s.connect(); d.Refuses() {
 		s.sayDecision(d)
-		s.linger()
-		return
+		return errEnd
 	}
 	s.out = append(s.out, "220 "...)
 	s.out = append(s.out, s.relay.Hostname...)
 	s.out = append(s.out, " ESMTP\r\n"...)
-	for {
-		if err := s.next(); err != nil {
-			s.farewell(err)
-			return
-		}
-	}
+	return nil
 }
 
 // next reads and serves one command.
@@ -266,6 +280,9 @@ func (s *session) id() string {
 }
 
 func (s *session) log(level slog.Level, msg string, args ...any) {
-	s.relay.Log.With("id", s.id(), "listener", s.info.Listener, "client", s.info.Client.String()).
-		Log(context.Background(), level, msg, args...)
+	log := s.relay.Log.With("id", s.id(), "listener", s.info.Listener, "client", s.info.Client.String())
+	if s.info.Via.IsValid() {
+		log = log.With("via", s.info.Via.String())
+	}
+	log.Log(context.Background(), level, msg, args...)
 }

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/mailweir/mailweir/filters"
+	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
 // terms are the settings under which sessions are served, with what follows
@@ -13,8 +14,9 @@ type terms struct {
 	relay    *Relay
 	announce filters.Announcement
 	wants    filters.Stages
-	hears    bool // filters listen before the greeting
-	hold     bool // messages are held until the verdict
+	hears    bool                       // filters listen before the greeting
+	routes   map[string]*upstream.Group // by domain
+	hold     bool                       // messages are held until the verdict
 
 	lastOffer atomic.Pointer[knownOffer]
 
@@ -31,6 +33,7 @@ func newTerms(r *Relay, o Options) *terms {
 		relay:    r,
 		announce: o.Chain.Announce(),
 		wants:    wants,
+		routes:   routesOf(o.Routes),
 		hears:    needs&filters.HearClient != 0,
 		hold:     holds(needs),
 		over:     make(chan struct{}),

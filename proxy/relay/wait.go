@@ -13,6 +13,9 @@ type source struct{ *session }
 // Read reads from the client.
 func (c source) Read(p []byte) (int, error) {
 	s := c.session
+	if s.polling {
+		return s.conn.Read(p)
+	}
 	if err := s.settle(); err != nil {
 		return 0, err
 	}

@@ -23,8 +23,14 @@ type Conn struct {
 	checked bool // found ready, and nothing was sent since
 
 	server  string // its address, for the log
+	host    string // its name, which its certificate is for; "" for the host of its address
 	lmtp    bool
+	plain   bool     // without TLS: opportunistic TLS has failed with this server
+	greeted bool     // it has answered an EHLO or LHLO of ours with 250
+	forward []string // attributes that it takes with XFORWARD
+	names   clientNames
 	release func() // gives its place back
+	use
 }
 
 // What can be wrong with a connection.
@@ -48,7 +54,11 @@ func (c *Conn) LMTP() bool { return c.lmtp }
 
 // Close ends the connection as it is: whatever was not ended by a dot is void.
 func (c *Conn) Close() {
-	c.conn.Close()
+	if c.layer != nil {
+		c.layer.Close() // TLS would say farewell first, and may have to wait for that
+	} else {
+		c.conn.Close()
+	}
 	c.release()
 }
 
@@ -61,7 +71,8 @@ func (c *Conn) Quit() {
 	if c.Flush(quitPatience) == nil {
 		c.Reply(quitPatience)
 	}
-	c.Close()
+	c.conn.Close()
+	c.release()
 }
 
 // Command queues a command.
@@ -101,10 +112,11 @@ func (c *Conn) Ready() error {
 		return ErrStray
 	}
 	c.conn.SetReadDeadline(time.Time{}) // an old one may have passed
-	something, closed := c.peek.Look()
-	if something && c.layer != nil {
-		something, closed = c.poll()
+	look := c.peek.Look
+	if c.layer != nil {
+		look = c.poll // TLS may have taken more than was read
 	}
+	something, closed := look()
 	switch {
 	case something:
 		return ErrStray
@@ -118,11 +130,23 @@ func (c *Conn) Ready() error {
 // poll looks below TLS: what has arrived may be for TLS alone, such as session
 // tickets (RFC 8446 section 4.6.1).
 func (c *Conn) poll() (something, closed bool) {
+	c.mayAnswer(pollPatience)
 	c.layer.Poll(true)
 	err := c.replies.Fill()
 	c.layer.Poll(false)
 	c.replies.Release()
 	return err == nil, err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// pollPatience bounds what poll may have to write.
+const pollPatience = time.Second
+
+// mayAnswer bounds what a read may have to write: TLS answers to some of what
+// arrives (RFC 8446 section 4.6.3), whatever the last write's deadline was.
+func (c *Conn) mayAnswer(patience time.Duration) {
+	if c.layer != nil {
+		c.layer.SetWriteDeadline(time.Now().Add(patience))
+	}
 }
 
 // Flush sends what is queued.
@@ -162,8 +186,13 @@ func (c *Conn) WriteBoth(a, b []byte, patience time.Duration) error {
 
 // Reply waits for one reply. Its Wire is valid until the next read or Release.
 func (c *Conn) Reply(patience time.Duration) (smtp.ServerReply, error) {
+	c.mayAnswer(patience)
 	c.conn.SetReadDeadline(time.Now().Add(patience))
-	return c.replies.ReadReply()
+	r, err := c.replies.ReadReply()
+	if r.Class() >= 4 {
+		c.errors++
+	}
+	return r, err
 }
 
 // Buffered returns the number of octets that were read and not used.

@@ -2,9 +2,9 @@ package upstream
 
 import (
 	"context"
-	"fmt"
+	"log/slog"
 	"net"
-	"strconv"
+	"net/netip"
 	"sync"
 
 	"github.com/mailweir/mailweir/filters"
@@ -13,103 +13,77 @@ import (
 // Fleet is all servers that the process knows. What is known of them outlives
 // the configuration that names them.
 type Fleet struct {
-	// Dial makes connections; tests may change it before any is made.
+	// Dial makes connections; tests may change it before any is made. Those
+	// from the addresses of clients are not made by it.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-	env filters.Env
-	mu  sync.Mutex
-	all map[string]*pool // by the groups' names
+	dialFrom func(ctx context.Context, from netip.Addr, network, address string) (net.Conn, error)
+
+	env    filters.Env
+	log    *slog.Logger
+	meters *meters
+
+	life context.Context // of what the fleet does by itself
+	end  context.CancelFunc
+	all  sync.WaitGroup // of that; nothing starts once closed is set
+
+	mu     sync.Mutex // guards all that follows, and pools, entries and servers
+	closed bool
+	pools  map[string]*pool // by the groups' names
 }
 
-// NewFleet returns a fleet without servers.
+// NewFleet returns a fleet without servers. Close it in the end.
 func NewFleet(env filters.Env) *Fleet {
-	return &Fleet{env: env, Dial: (&net.Dialer{KeepAlive: -1}).DialContext, all: map[string]*pool{}}
+	f := &Fleet{
+		Dial:     (&net.Dialer{KeepAlive: -1}).DialContext,
+		dialFrom: dialFrom,
+		env:      env,
+		log:      env.Log,
+		meters:   newMeters(env),
+		pools:    map[string]*pool{},
+	}
+	if f.log == nil {
+		f.log = slog.New(slog.DiscardHandler)
+	}
+	f.life, f.end = context.WithCancel(context.Background())
+	return f
 }
 
-// pool is what the groups of one name share.
-type pool struct {
-	slots *slots
-	users int
-}
-
-// Group is the servers that one part of a configuration names.
-type Group struct {
-	Options
-	fleet *Fleet
-	*pool
-}
-
-// Group returns the group of these options. Close it when nobody uses it any
-// more.
-func (f *Fleet) Group(o Options) *Group {
+// Close ends the checks and the connections that nobody uses, and waits for
+// that, some seconds at most. Connections of sessions are left to them.
+func (f *Fleet) Close() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	p := f.all[o.Name]
-	if p == nil {
-		p = &pool{slots: newSlots(o.MaxConnections)}
-		f.all[o.Name] = p
-	} else {
-		p.slots.resize(o.MaxConnections)
+	if !f.closed {
+		for _, p := range f.pools {
+			for _, sv := range p.servers {
+				f.farewell(sv.dismiss())
+			}
+		}
+		f.closed = true
 	}
-	p.users++
-	return &Group{Options: o, fleet: f, pool: p}
+	f.mu.Unlock()
+	f.end()
+	f.all.Wait()
 }
 
-// Close gives the group back.
-func (g *Group) Close() {
-	g.fleet.mu.Lock()
-	defer g.fleet.mu.Unlock()
-	if g.users--; g.users == 0 {
-		delete(g.fleet.all, g.Options.Name)
-	}
-}
-
-// Held returns the number of connections that are in use.
+// Held returns the number of connections that sessions have, or are opening:
+// neither those that are kept, nor those that are being checked or ended.
 func (f *Fleet) Held() (n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, p := range f.all {
-		n += p.slots.held()
+	for _, p := range f.pools {
+		for _, sv := range p.servers {
+			n += sv.held()
+		}
 	}
 	return n
 }
 
-// Open returns a connection to a server of the group that has greeted us, knows
-// who the client is, and waits for the client's HELO, EHLO or LHLO. It is cut
-// when ctx ends.
-func (g *Group) Open(ctx context.Context, s *filters.Session, t *Timeouts) (*Conn, error) {
-	wait, cancel := context.WithTimeout(ctx, t.Connect)
-	defer cancel()
-	if !g.slots.take(wait) {
-		return nil, ErrBusy
+// start runs do by itself, unless the fleet is closed. f.mu is held.
+func (f *Fleet) start(do func()) bool {
+	if f.closed {
+		return false
 	}
-	at := g.Servers[0]
-	address := net.JoinHostPort(at.Host, strconv.Itoa(int(at.Port)))
-	conn, err := g.fleet.Dial(wait, "tcp", address)
-	if err != nil {
-		g.slots.release()
-		return nil, err
-	}
-	unhook := context.AfterFunc(ctx, func() { conn.Close() })
-	c := newConn(conn, address, func() {
-		unhook()
-		g.slots.release()
-	})
-	if err := g.greet(c, s, t); err != nil {
-		c.Close()
-		return nil, err
-	}
-	return c, nil
-}
-
-// greet brings a fresh connection to where the client's greeting is next.
-func (g *Group) greet(c *Conn, s *filters.Session, t *Timeouts) error {
-	r, err := c.Reply(t.Greeting)
-	if err != nil {
-		return fmt.Errorf("no greeting: %w", err)
-	}
-	if r.Code != 220 {
-		return fmt.Errorf("greeting %s", r.Reply())
-	}
-	return nil
+	f.all.Go(do)
+	return true
 }

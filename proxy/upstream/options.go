@@ -105,3 +105,7 @@ type Timeouts struct {
 	EndOfData time.Duration // for the reply to a whole message
 	Other     time.Duration
 }
+
+// TellsTLS reports whether the server hears of the encryption of the client's
+// connection when ours begins, and not later.
+func (o *Options) TellsTLS() bool { return o.Identity == PROXY && o.ProxyVersion == 2 }

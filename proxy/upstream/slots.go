@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// slots are the places for connections to one upstream. Who comes first is
+// slots are the places for connections to one server. Who comes first is
 // served first.
 type slots struct {
 	mu      sync.Mutex
@@ -26,16 +26,26 @@ func (s *slots) resize(max int) {
 	s.grant()
 }
 
-// take waits for a place. It reports false when ctx ends first.
-func (s *slots) take(ctx context.Context) bool {
+// tryTake takes a place if there is one now.
+func (s *slots) tryTake() bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.taken < s.max && len(s.waiting) == 0 {
 		s.taken++
-		s.mu.Unlock()
 		return true
 	}
+	return false
+}
+
+// take waits for a place. It reports false when ctx ends first.
+func (s *slots) take(ctx context.Context) bool {
+	if s.tryTake() {
+		return true
+	}
+	s.mu.Lock()
 	place := make(chan struct{})
 	s.waiting = append(s.waiting, place)
+	s.grant() // one may have come back since
 	s.mu.Unlock()
 	select {
 	case <-place:

@@ -1,0 +1,88 @@
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+
+	"github.com/mailweir/mailweir/proxy/internal/peek"
+	"github.com/mailweir/mailweir/proxy/smtp"
+)
+
+// starttls serves STARTTLS (RFC 3207). What was known of the client in clear is
+// forgotten, and so is what it has sent behind the command: whoever stands in
+// between could have written that (CVE-2011-0411).
+func (s *session) starttls(cmd smtp.Command) error {
+	if s.relay.TLS == nil {
+		return s.extra(cmd)
+	}
+	if d := s.run.Command(cmd.Verb.String(), string(cmd.Args)); d.Action != 0 {
+		return s.refuse(d)
+	}
+	switch {
+	case len(cmd.Args) > 0:
+		s.say(noArgs)
+		return nil
+	case s.encrypted():
+		s.say(tlsActive)
+		return nil
+	case !s.greeted:
+		s.say(helloFirst)
+		return nil
+	}
+	s.forget("starttls")
+	if n := s.in.Buffered(); n > 0 {
+		s.log(slog.LevelWarn, "threw away what was sent in clear behind STARTTLS", "octets", n)
+		s.in.Discard(n)
+	}
+	s.say(startTLS)
+	if err := s.flush(); err != nil {
+		return err
+	}
+	if s.up != nil && s.group.TellsTLS() {
+		s.quitUpstream() // that the client is encrypted now, a new connection is told
+	}
+	return s.encrypt()
+}
+
+// encrypted reports whether the client's connection is, here or at the proxy
+// that tells of it.
+func (s *session) encrypted() bool { return s.info.TLS.Version != "" }
+
+// mustEncrypt reports whether a command is refused for want of TLS (RFC 3207
+// section 4).
+func (s *session) mustEncrypt(v smtp.Verb) bool {
+	if s.relay.TLS == nil || !s.relay.TLS.Require || s.encrypted() {
+		return false
+	}
+	return v != smtp.NOOP && v != smtp.EHLO && v != smtp.STARTTLS && v != smtp.QUIT
+}
+
+// encrypt changes to TLS, with a reader that has never seen the plain octets.
+// When it fails there is nobody left to talk to.
+func (s *session) encrypt() error {
+	ctx, cancel := context.WithTimeout(s.ctx, s.relay.Timeouts.Handshake)
+	defer cancel()
+	if err := s.allow(s.relay.Timeouts.Handshake); err != nil {
+		return err
+	}
+	s.setWriteDeadline()
+	look := peek.New(s.conn)
+	layer := look.Layer(s.conn)
+	conn := tls.Server(layer, s.relay.TLS.Config.Config())
+	err := conn.HandshakeContext(ctx)
+	s.endWait()
+	if err != nil {
+		s.log(slog.LevelInfo, "TLS handshake failed", "error", smtp.Clean(err.Error()))
+		return errHandshake
+	}
+	s.mu.Lock()
+	s.conn = conn
+	s.mu.Unlock()
+	s.in = smtp.NewReader(source{s})
+	s.info.TLS = s.relay.TLS.Config.Facts(conn.ConnectionState())
+	if s.conduct != nil {
+		s.conduct.peek, s.conduct.layer = look, layer
+	}
+	return nil
+}

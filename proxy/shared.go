@@ -1,0 +1,47 @@
+package proxy
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/mailweir/mailweir/configs"
+	"github.com/mailweir/mailweir/filters/env"
+	"github.com/mailweir/mailweir/proxy/certs"
+	"github.com/mailweir/mailweir/proxy/relay"
+	"github.com/mailweir/mailweir/proxy/upstream"
+)
+
+// shared is what all listeners use, and what outlives the configuration that is
+// in force.
+type shared struct {
+	host     *env.Host // of the filters
+	shelf    *certs.Shelf
+	fleet    *upstream.Fleet
+	limiter  *relay.Limiter
+	failures *relay.Failures
+}
+
+// maxFailing is how many client networks are remembered for failed log-ins.
+const maxFailing = 20_000
+
+// newShared touches nothing until it is used, and is to be closed.
+func newShared(cfg *configs.Config, log *slog.Logger) (*shared, error) {
+	host, err := OpenHost(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	return &shared{
+		host:     host,
+		shelf:    certs.New(host.Env()),
+		fleet:    upstream.NewFleet(host.Env()),
+		limiter:  relay.NewLimiter(cfg.Sessions.Max, cfg.Sessions.MaxPerClient),
+		failures: relay.NewFailures(maxFailing, time.Now),
+	}, nil
+}
+
+// close ends what sessions have shared.
+func (s *shared) close() error {
+	s.fleet.Close()
+	s.shelf.Close()
+	return s.host.Close()
+}
