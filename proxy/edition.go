@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"log/slog"
 
 	"github.com/mailweir/mailweir/configs"
 	"github.com/mailweir/mailweir/filters/chain"
@@ -30,17 +31,37 @@ func newEdition(cfg *configs.Config, s *shared) (*edition, error) {
 	}
 	e.chain = built
 	e.files.add(built.Files())
-	var errs []error
-	for _, l := range cfg.Listeners {
-		errs = append(errs, built.For(l.Name).Fits(offers(l)))
-	}
 	e.certificates, err = openCertificates(cfg, s.shelf)
-	if err := errors.Join(append(errs, err)...); err != nil {
+	if err := errors.Join(misfit(cfg, built), err); err != nil {
 		e.close()
 		return nil, cfg.Explain(err)
 	}
 	e.openGroups(s.fleet)
 	return e, nil
+}
+
+// misfit tells what the chain asks for that a listener does not offer.
+func misfit(cfg *configs.Config, c *chain.Chain) error {
+	var errs []error
+	for _, l := range cfg.Listeners {
+		errs = append(errs, c.For(l.Name).Fits(offers(l)))
+	}
+	return errors.Join(errs...)
+}
+
+// CheckChain tells whether the chain can be made, and whether it fits all
+// listeners. It does not look at what else the listeners need, such as
+// certificates.
+func CheckChain(cfg *configs.Config, log *slog.Logger) error {
+	host, err := OpenHost(cfg, log)
+	if err != nil {
+		return err
+	}
+	c, err := cfg.Build(host.Env())
+	if err == nil {
+		err = errors.Join(cfg.Explain(misfit(cfg, c)), c.Close())
+	}
+	return errors.Join(err, host.Close())
 }
 
 // close ends the filters. No session may use them any more.

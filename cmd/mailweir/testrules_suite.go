@@ -56,7 +56,7 @@ func (q *testQuestion) targets(cmd *cobra.Command) (targets []target, player tes
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := proxy.Check(cfg, slog.New(slog.DiscardHandler)); err != nil {
+	if err := proxy.CheckChain(cfg, slog.New(slog.DiscardHandler)); err != nil {
 		return nil, nil, fail(err)
 	}
 	targets, err = inChain(cfg, targets)

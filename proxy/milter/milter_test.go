@@ -106,8 +106,8 @@ func TestSession(t *testing.T) {
 	if w := m.play(filters.Connect, filters.EOM, hello); w != "eom accept" {
 		t.Fatal(w)
 	}
-	got := fmt.Sprint(s.Client, s.Local, s.ClientName, s.Daemon, s.Hostname, s.Helo, s.ESMTP, s.TLS, s.AuthType, s.AuthUser)
-	want := "198.51.100.7:4711 192.0.2.25:25 client.example smtpd mx.example helo.example true {TLSv1.3 AES} PLAIN joe"
+	got := fmt.Sprint(s.Client, s.Local, s.ClientName, s.Daemon, s.Hostname, s.Helo, s.ESMTP, s.TLS.Version, s.TLS.Cipher, s.AuthType, s.AuthUser)
+	want := "198.51.100.7:4711 192.0.2.25:25 client.example smtpd mx.example helo.example true TLSv1.3 AES PLAIN joe"
 	if strings.ReplaceAll(got, " ", "") != strings.ReplaceAll(want, " ", "") {
 		t.Errorf("session: %s", got)
 	}
