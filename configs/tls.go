@@ -14,7 +14,7 @@ type TLS struct {
 	Require            bool               `yaml:"require" doc:"answer with 530 whatever comes before STARTTLS; not for an MX, which must take mail in clear too (RFC 3207 section 4)"`
 	MinVersion         TLSVersion         `yaml:"min_version" doc:"the oldest version to speak: 1.0, 1.1, 1.2 or 1.3; those before 1.2 are deprecated (RFC 8996)"`
 	ClientCertificates ClientCertificates `yaml:"client_certificates" doc:"whether clients are asked for a certificate: none; request, they may show one; require, without a valid one there is no TLS"`
-	ClientCA           string             `yaml:"client_ca" doc:"PEM file with the authorities that sign clients' certificates; with request too, a certificate that is shown must be valid if this is set"`
+	ClientCA           string             `yaml:"client_ca" doc:"PEM file with the authorities that sign clients' certificates; with request, whether a certificate that is shown is valid by it is told to the rules"`
 }
 
 // Certificate is one of our certificates.

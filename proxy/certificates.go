@@ -89,6 +89,9 @@ func clientTLS(cfg *configs.Config, t configs.UpstreamTLS) certs.Client {
 
 // ofListener tells which settings of a listener name files that cannot be used.
 func ofListener(name string, err error) (list []error) {
+	if len(certs.FileErrors(err)) == 0 {
+		return []error{&configs.SettingError{Listener: name, Key: "tls", Err: err}}
+	}
 	for _, e := range certs.FileErrors(err) {
 		key := "tls." + e.Option
 		if e.Option == "certificate" || e.Option == "key" {
@@ -101,6 +104,9 @@ func ofListener(name string, err error) (list []error) {
 
 // ofGroup is ofListener for a group of upstreams.
 func ofGroup(name string, err error) (list []error) {
+	if len(certs.FileErrors(err)) == 0 {
+		return []error{&configs.SettingError{Upstream: name, Key: "tls", Err: err}}
+	}
 	for _, e := range certs.FileErrors(err) {
 		list = append(list, &configs.SettingError{Upstream: name, Key: "tls." + e.Option, Err: e})
 	}

@@ -34,6 +34,7 @@ func TestTrust(t *testing.T) {
 	old := ca.issue(t, leaf{names: []string{"mx.example.org"}, ends: -time.Hour})
 	foreign := newAuthority(t, "stranger").issue(t, leaf{names: []string{"mx.example.org"}})
 	odd := newAuthority(t, "stranger\r\n250 x").issue(t, leaf{names: []string{"a\r\n250 ok\x00", strings.Repeat("x", 2000)}})
+	public := system(t).issue(t, leaf{names: []string{"mx.example.org"}})
 	pinned := []string{strings.Repeat("0", 64), strings.ToUpper(sum(foreign))}
 	colons := []string{strings.Join(pairsOf(sum(old)), ":")}
 	shelf, _ := newShelf(t)
@@ -55,6 +56,8 @@ func TestTrust(t *testing.T) {
 		{"no name", certs.Client{CA: file, Verify: true}, "", good, "set server_name or fingerprints"},
 		{"expired", certs.Client{CA: file, Verify: true}, "mx.example.org", old, "expired"},
 		{"foreign", certs.Client{CA: file, Verify: true}, "mx.example.org", foreign, "unknown authority"},
+		{"of the system's", certs.Client{Verify: true}, "mx.example.org", public, ""},
+		{"of the system's, which do not count", certs.Client{CA: file, Verify: true}, "mx.example.org", public, "unknown authority"},
 		{"not of the system's", certs.Client{Verify: true}, "mx.example.org", good, "unknown authority"},
 		{"its fingerprint", certs.Client{CA: file, Verify: true}, "mx.example.org", foreign, "its fingerprint is " + sum(foreign)},
 		{"odd", certs.Client{CA: file, Verify: true}, "mx.example.org", odd, "is not trusted"},
@@ -66,23 +69,30 @@ func TestTrust(t *testing.T) {
 		{"not pinned without verify", certs.Client{Fingerprints: pinned}, "", good, "none of those"},
 	} {
 		m := handshake(upstream(t, c.is), newClient(t, shelf, c.o).Config(c.name))
-		if c.want == "" {
-			if !m.ok() {
-				t.Errorf("%s: %v, %v", c.what, m.serverErr, m.clientErr)
-			}
-			continue
+		trusted(t, c.what, m, c.want)
+	}
+}
+
+// trusted holds how a client takes to an upstream: with an error that has want
+// in it, or with none if that is "".
+func trusted(t *testing.T, what string, m met, want string) {
+	t.Helper()
+	if want == "" {
+		if !m.ok() {
+			t.Errorf("%s: %v, %v", what, m.serverErr, m.clientErr)
 		}
-		fault := (*certs.ServerError)(nil)
-		if !errors.As(m.clientErr, &fault) || !strings.Contains(fault.Error(), c.want) {
-			t.Errorf("%s: %v, want %s", c.what, m.clientErr, c.want)
-			continue
-		}
-		if text := m.clientErr.Error(); strings.ContainsAny(text, "\r\n\x00") || len(text) > 600 {
-			t.Errorf("%s: %q is not for a log", c.what, text)
-		}
-		if m.serverErr == nil {
-			t.Errorf("%s: the upstream thinks all is well", c.what)
-		}
+		return
+	}
+	fault := (*certs.ServerError)(nil)
+	if !errors.As(m.clientErr, &fault) || !strings.Contains(fault.Error(), want) {
+		t.Errorf("%s: %v, want %s", what, m.clientErr, want)
+		return
+	}
+	if text := m.clientErr.Error(); strings.ContainsAny(text, "\r\n\x00") || len(text) > 600 {
+		t.Errorf("%s: %q is not for a log", what, text)
+	}
+	if m.serverErr == nil {
+		t.Errorf("%s: the upstream thinks all is well", what)
 	}
 }
 
@@ -182,4 +192,27 @@ func TestOwnCertificate(t *testing.T) {
 		expect(client, "b", false) // not the session of a
 		expect(client, "b", true)
 	})
+}
+
+// TestClock holds that the host's clock counts, at either end.
+func TestClock(t *testing.T) {
+	dir := t.TempDir()
+	ca := newAuthority(t, "ca")
+	file := ca.file(t, dir, "ca.pem")
+	ours := ca.issue(t, leaf{names: []string{"mx.example.org"}})
+	pair := ours.files(t, dir, "mx")
+	for late, want := range map[time.Duration]bool{89 * day: true, 91 * day: false} {
+		shelf, _ := newShelfWith(t, ahead(late))
+		client := newClient(t, shelf, certs.Client{CA: file, Verify: true})
+		if m := handshake(upstream(t, ours), client.Config("mx.example.org")); m.ok() != want {
+			t.Errorf("%v later: upstream: %v", late, m.clientErr)
+		}
+		for _, ask := range []certs.Clients{certs.Request, certs.Require} {
+			server := newServer(t, shelf, certs.Server{Certificates: []certs.Pair{pair}, Clients: ask, ClientCA: file})
+			m := handshake(server.Config(), showing(t, ours))
+			if server.Facts(m.server).Verified != want || m.ok() != (want || ask == certs.Request) {
+				t.Errorf("%v later: client: %v, %v", late, m.serverErr, m.clientErr)
+			}
+		}
+	}
 }

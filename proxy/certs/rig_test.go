@@ -59,8 +59,9 @@ type leaf struct {
 	ip     net.IP
 	cn     string // "" for the first name
 	key    crypto.Signer
-	begins time.Duration // from now, 0 for a day ago
-	ends   time.Duration // from now, 0 for 90 days
+	begins time.Duration      // from now, 0 for a day ago
+	ends   time.Duration      // from now, 0 for 90 days
+	uses   []x509.ExtKeyUsage // nil for servers and clients
 }
 
 // made is a certificate with its key.
@@ -81,6 +82,9 @@ func (a *authority) issue(t testing.TB, l leaf) made {
 		Subject: pkix.Name{CommonName: l.cn}, DNSNames: l.names,
 		NotBefore: time.Now().Add(-day), NotAfter: time.Now().Add(90 * day),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	if l.uses != nil {
+		template.ExtKeyUsage = l.uses
 	}
 	if l.ip != nil {
 		template.IPAddresses = []net.IP{l.ip}
@@ -182,14 +186,14 @@ func write(t testing.TB, path string, data []byte, mode os.FileMode) {
 // newShelf returns a shelf with the clock of the test, and its log.
 func newShelf(t testing.TB) (*certs.Shelf, *filtertest.Log) {
 	t.Helper()
-	return newShelfWith(t, nil)
+	return newShelfWith(t, func(*filters.Env) {})
 }
 
-func newShelfWith(t testing.TB, metrics filters.Metrics) (*certs.Shelf, *filtertest.Log) {
+func newShelfWith(t testing.TB, set func(*filters.Env)) (*certs.Shelf, *filtertest.Log) {
 	t.Helper()
 	env, log := filtertest.Env("")
 	env.Now = time.Now
-	env.Metrics = metrics
+	set(&env)
 	shelf := certs.New(env)
 	t.Cleanup(shelf.Close)
 	return shelf, log

@@ -2,6 +2,7 @@ package certs_test
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +29,8 @@ func TestClients(t *testing.T) {
 	ours := ca.issue(t, leaf{cn: "ours"})
 	foreign := stranger.issue(t, leaf{cn: "foreign"})
 	old := ca.issue(t, leaf{cn: "old", ends: -time.Hour})
+	forServers := ca.issue(t, leaf{cn: "server", uses: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	public := system(t).issue(t, leaf{cn: "public"})
 	shelf, _ := newShelf(t)
 
 	for _, c := range []struct {
@@ -45,10 +48,14 @@ func TestClients(t *testing.T) {
 		{"requested", certs.Request, file, &ours, true, "ours", true},
 		{"requested, foreign", certs.Request, file, &foreign, true, "foreign", false},
 		{"requested, expired", certs.Request, file, &old, true, "old", false},
+		{"requested, for servers", certs.Request, file, &forServers, true, "server", false},
 		{"requested without authorities", certs.Request, "", &ours, true, "ours", false},
+		{"requested without authorities, public", certs.Request, "", &public, true, "public", false},
 		{"required", certs.Require, file, &ours, true, "ours", true},
 		{"required, nothing shown", certs.Require, file, nil, false, "", false},
 		{"required, foreign", certs.Require, file, &foreign, false, "", false},
+		{"required, for servers", certs.Require, file, &forServers, false, "", false},
+		{"required, public", certs.Require, file, &public, false, "", false},
 		{"required, expired", certs.Require, file, &old, false, "", false},
 	} {
 		server := newServer(t, shelf, certs.Server{Certificates: []certs.Pair{pair}, Clients: c.clients, ClientCA: c.ca})

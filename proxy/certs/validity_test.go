@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/mailweir/mailweir/filters"
-	"github.com/mailweir/mailweir/filters/filtertest"
 	"github.com/mailweir/mailweir/proxy/certs"
 )
 
@@ -89,16 +88,18 @@ func TestValidityAtLoad(t *testing.T) {
 			shelf.Close()
 		}
 
-		env, log := filtertest.Env("")
-		env.Now = func() time.Time { return time.Now().Add(3645 * day) }
-		shelf := certs.New(env)
-		defer shelf.Close()
+		shelf, log := newShelfWith(t, ahead(3645*day))
 		file := ca.file(t, dir, "ca.pem")
 		newClient(t, shelf, certs.Client{CA: file, Verify: true})
 		if logged := log.Take(); !strings.Contains(logged, "certificate authority expires soon\" file="+file) {
 			t.Errorf("logged %q of an authority", logged)
 		}
 	})
+}
+
+// ahead sets a clock that is so much ahead.
+func ahead(d time.Duration) func(*filters.Env) {
+	return func(env *filters.Env) { env.Now = func() time.Time { return time.Now().Add(d) } }
 }
 
 // TestRenewal ends the complaints.
@@ -124,7 +125,7 @@ func TestGauge(t *testing.T) {
 		dir := t.TempDir()
 		ca := newAuthority(t, "ca")
 		metrics := &gauges{values: map[string]float64{}}
-		shelf, _ := newShelfWith(t, metrics)
+		shelf, _ := newShelfWith(t, func(env *filters.Env) { env.Metrics = metrics })
 		expect := func(what, file string, end time.Time) {
 			t.Helper()
 			if n, ok := metrics.of(file); !ok || n != float64(end.Unix()) {
@@ -150,6 +151,9 @@ func TestGauge(t *testing.T) {
 		server.Close()
 		expect("with its key in another file", p.Certificate, second.leaf.NotAfter)
 		next.Close()
+		if _, err := shelf.Server(certs.Server{Certificates: []certs.Pair{moved, {Certificate: dir, Key: dir}}}); err == nil {
+			t.Error("a folder is a certificate")
+		}
 		for _, file := range []string{p.Certificate, dir + "/ca.pem"} {
 			if n, _ := metrics.of(file); !math.IsNaN(n) {
 				t.Errorf("out of use, %s is %v", file, n)
