@@ -1,53 +1,55 @@
 package peer
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
+	"encoding/hex"
 	"encoding/pem"
-	"math/big"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 )
 
-// A Certificate is a self-signed one that an MTA can offer STARTTLS with.
+// A Certificate is one that a server offers, or a client shows, with its key.
+// Its files lie where Sendmail trusts them, if the test runs as root.
 type Certificate struct {
 	Dir, CertFile, KeyFile string
+
+	CAFile string            // of the authority that issued it; "" if it is self-signed
+	X509   tls.Certificate   // the same for Go
+	Parsed *x509.Certificate // the same without the key
 }
 
-// SelfSigned makes a certificate for this test. Its files lie where Sendmail
-// trusts them.
+// SelfSigned makes a certificate of mx.test.example for this test.
 func SelfSigned(t testing.TB) *Certificate {
 	t.Helper()
 	needRoot(t, "An MTA with a certificate")
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
+	return issue(t, nil, Leaf{CommonName: "mx.test.example", Names: []string{"mx.test.example"}})
+}
+
+// Fingerprint returns the SHA-256 of the certificate, in lower case hex.
+func (c *Certificate) Fingerprint() string {
+	sum := sha256.Sum256(c.Parsed.Raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// together returns a file with the certificate and its key, as haproxy wants it.
+func (c *Certificate) together(t testing.TB) string {
+	t.Helper()
+	var both []byte
+	for _, file := range []string{c.CertFile, c.KeyFile} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		both = append(both, data...)
+	}
+	file := filepath.Join(c.Dir, "both.pem")
+	if err := os.WriteFile(file, both, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		Subject:      pkix.Name{CommonName: "mx.test.example"},
-		DNSNames:     []string{"mx.test.example"},
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(24 * time.Hour),
-	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := rootDir(t, "mailweir-certificate-")
-	c := &Certificate{dir, filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")}
-	writePEM(t, c.CertFile, "CERTIFICATE", cert)
-	writePEM(t, c.KeyFile, "PRIVATE KEY", private)
-	return c
+	return file
 }
 
 func writePEM(t testing.TB, file, kind string, der []byte) {

@@ -17,7 +17,7 @@ type Client struct {
 	in   *bufio.Reader
 }
 
-// Dial connects to addr and reads the greeting. Each read and write fails the
+// Dial connects to addr, host:port or the path of a Unix socket, and reads the greeting. Each read and write fails the
 // test after a minute.
 func Dial(t testing.TB, addr string) *Client {
 	t.Helper()
@@ -30,29 +30,78 @@ func Dial(t testing.TB, addr string) *Client {
 // and leaves the greeting to be read.
 func DialFrom(t testing.TB, source, addr string) *Client {
 	t.Helper()
+	return (*Netns)(nil).DialFrom(t, source, addr)
+}
+
+// Dial is Dial in the namespace.
+func (n *Netns) Dial(t testing.TB, addr string) *Client {
+	t.Helper()
+	c := n.DialFrom(t, "", addr)
+	c.Expect("220")
+	return c
+}
+
+// DialFrom is DialFrom in the namespace.
+func (n *Netns) DialFrom(t testing.TB, source, addr string) *Client {
+	t.Helper()
 	dialer := net.Dialer{Timeout: 10 * time.Second}
 	if source != "" {
 		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(source)}
 	}
-	conn, err := dialer.Dial("tcp", addr)
+	c := &Client{t: t}
+	err := n.Do(func() (err error) {
+		c.conn, err = dialer.Dial(network(addr), addr)
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Client{t: t, conn: conn, in: bufio.NewReader(conn)}
+	c.in = bufio.NewReader(c.conn)
 	t.Cleanup(c.Close)
 	return c
+}
+
+// network is that of an address: host:port, or the path of a Unix socket.
+func network(addr string) string {
+	if strings.HasPrefix(addr, "/") {
+		return "unix"
+	}
+	return "tcp"
 }
 
 // StartTLS goes over to TLS, with any certificate.
 func (c *Client) StartTLS() {
 	c.t.Helper()
+	c.StartTLSWith(&tls.Config{InsecureSkipVerify: true})
+}
+
+// StartTLSWith goes over to TLS, which must succeed.
+func (c *Client) StartTLSWith(config *tls.Config) tls.ConnectionState {
+	c.t.Helper()
 	c.Do("220", "STARTTLS")
-	conn := tls.Client(c.conn, &tls.Config{InsecureSkipVerify: true})
-	conn.SetDeadline(time.Now().Add(time.Minute))
-	if err := conn.Handshake(); err != nil {
+	return c.Secure(config)
+}
+
+// Secure shakes hands at once, as with a server whose TLS is implicit. It must
+// succeed.
+func (c *Client) Secure(config *tls.Config) tls.ConnectionState {
+	c.t.Helper()
+	state, err := c.TrySecure(config)
+	if err != nil {
 		c.t.Fatal(err)
 	}
+	return state
+}
+
+// TrySecure shakes hands at once.
+func (c *Client) TrySecure(config *tls.Config) (tls.ConnectionState, error) {
+	conn := tls.Client(c.conn, config)
+	conn.SetDeadline(time.Now().Add(time.Minute))
+	if err := conn.Handshake(); err != nil {
+		return tls.ConnectionState{}, err
+	}
 	c.conn, c.in = conn, bufio.NewReader(conn)
+	return conn.ConnectionState(), nil
 }
 
 // Addr returns the client's own address.

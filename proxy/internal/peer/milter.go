@@ -40,7 +40,7 @@ func (m Mailweir) Milter(t testing.TB, o MilterOptions) *Milter {
 		Address: address,
 		binary:  m,
 		dir:     dir,
-		config:  milterConfig(clientNames(t), address, o),
+		config:  milterConfig(clientNames(t, nil), address, o),
 		logFile: logFile(filepath.Join(dir, "log")),
 	}
 	w.Start(t)
@@ -52,7 +52,7 @@ func (m Mailweir) Milter(t testing.TB, o MilterOptions) *Milter {
 func (w *Milter) Start(t testing.TB) {
 	t.Helper()
 	before := len(w.Records(t, "listening"))
-	w.Process = w.binary.serve(t, w.dir, w.config, w.logFile)
+	w.Process = w.binary.serve(t, nil, w.dir, w.config, w.logFile)
 	_, where, _ := strings.Cut(w.Address, ":")
 	if err := w.Listening(where, 20*time.Second); err != nil {
 		t.Fatalf("%v\n%s", err, w.Log())

@@ -21,6 +21,7 @@ type Answer func(ctx context.Context, over string, question *dns.Msg) *dns.Msg
 type NameServer struct {
 	Addr string
 
+	where   *Netns
 	answer  Answer
 	udp     net.PacketConn
 	tcp     net.Listener
@@ -32,7 +33,13 @@ type NameServer struct {
 // Names starts a NameServer that ends with the test.
 func Names(t testing.TB, answer Answer) *NameServer {
 	t.Helper()
-	s := &NameServer{Addr: "127.0.0.1:0", answer: answer}
+	return (*Netns)(nil).Names(t, answer)
+}
+
+// Names is Names in the namespace, on its loopback.
+func (n *Netns) Names(t testing.TB, answer Answer) *NameServer {
+	t.Helper()
+	s := &NameServer{Addr: "127.0.0.1:0", where: n, answer: answer}
 	var err error
 	for range 10 { // the port may be taken for TCP
 		if err = s.listen(s.Addr); err == nil {
@@ -48,14 +55,16 @@ func Names(t testing.TB, answer Answer) *NameServer {
 }
 
 // listen opens both sockets, or none.
-func (s *NameServer) listen(addr string) (err error) {
-	if s.udp, err = net.ListenPacket("udp4", addr); err != nil {
+func (s *NameServer) listen(addr string) error {
+	return s.where.Do(func() (err error) {
+		if s.udp, err = net.ListenPacket("udp4", addr); err != nil {
+			return err
+		}
+		if s.tcp, err = net.Listen("tcp4", s.udp.LocalAddr().String()); err != nil {
+			s.udp.Close()
+		}
 		return err
-	}
-	if s.tcp, err = net.Listen("tcp4", s.udp.LocalAddr().String()); err != nil {
-		s.udp.Close()
-	}
-	return err
+	})
 }
 
 // serve serves until Stop.
@@ -134,9 +143,9 @@ func Reply(question *dns.Msg, rcode int, records ...dns.RR) *dns.Msg {
 
 // clientNames starts a name server that knows the test's client on loopback,
 // and nobody else, and returns its address.
-func clientNames(t testing.TB) string {
+func clientNames(t testing.TB, where *Netns) string {
 	t.Helper()
-	return Names(t, func(_ context.Context, _ string, question *dns.Msg) *dns.Msg {
+	return where.Names(t, func(_ context.Context, _ string, question *dns.Msg) *dns.Msg {
 		q := question.Question[0]
 		switch {
 		case !strings.EqualFold(q.Name, "client.test.example."):

@@ -1,11 +1,11 @@
 // Package peer starts the real programs that mailweir is tested against: a
-// private Postfix, its message generator, a private Sendmail, swaks, name
-// servers, and mailweir itself as a user runs it. It is also what these talk
-// to: a server that records every octet of all mail, and a name server that
-// answers whatever a test wants it to.
+// private Postfix, its message generator, a private Sendmail, Dovecot, haproxy,
+// swaks, openssl, name servers, and mailweir itself as a user runs it. It is also
+// what these talk to: a server that records every octet of all mail, and a name
+// server that answers whatever a test wants it to.
 //
-// All of them live on loopback, on ports picked at run time, in temporary
-// directories, and end with the test.
+// All of them live on loopback, on ports picked at run time, or in network
+// namespaces of their own; in temporary directories; and end with the test.
 package peer
 
 import (

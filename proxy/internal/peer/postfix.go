@@ -27,6 +27,8 @@ type PostfixOptions struct {
 	Milter    string              // the milter to ask: "inet:host:port" or "unix:/path"; "" for none
 	Default   string              // what becomes of mail without its milter, such as tempfail or accept
 	TLS       *Certificate        // offers STARTTLS with it
+	Logins    *DovecotInstance    // offers AUTH, and asks that who may log in
+	Netns     *Netns              // where it runs, on all addresses, and takes mail from everybody
 	Main      map[string]string   // more of main.cf; it wins over what is there
 	Services  []map[string]string // more places to take mail, each with settings that win over main.cf
 }
@@ -34,6 +36,7 @@ type PostfixOptions struct {
 // A PostfixInstance is a private Postfix, in a directory of its own.
 type PostfixInstance struct {
 	Addr     string   // where it takes mail
+	Addr6    string   // the same in IPv6; "" outside of a namespace
 	Services []string // where it takes mail too, as the options say
 
 	dir string
@@ -49,15 +52,16 @@ func Postfix(t testing.TB, o PostfixOptions) *PostfixInstance {
 	needRoot(t, "Postfix")
 	var err error
 	for range 3 { // another process may have taken the free port
-		p := &PostfixInstance{Addr: FreeAddr(t), dir: postfixDir(t)}
+		p := &PostfixInstance{Addr: o.Netns.FreeAddr(t), dir: postfixDir(t)}
+		p.Addr6 = o.Netns.addr6(p.Addr)
 		for range o.Services {
-			p.Services = append(p.Services, FreeAddr(t))
+			p.Services = append(p.Services, o.Netns.FreeAddr(t))
 		}
 		p.configure(t, o)
-		if p.run, err = proc.Start(exec.Command(postfixMaster, "-c", p.path("conf"), "-d"), os.Stderr); err != nil {
+		if p.run, err = proc.Start(o.Netns.command(postfixMaster, "-c", p.path("conf"), "-d"), os.Stderr); err != nil {
 			t.Fatal(err)
 		}
-		if err = p.run.Listening(p.Addr, 20*time.Second); err == nil {
+		if err = p.run.ListeningTo(o.Netns.dial, p.Addr, 20*time.Second); err == nil {
 			t.Cleanup(func() { p.stop(t) })
 			return p
 		}
@@ -143,6 +147,9 @@ func (p *PostfixInstance) stop(t testing.TB) {
 	}
 	if err != nil && !t.Failed() {
 		t.Errorf("Postfix: %v", err)
+	}
+	if strings.Contains(p.Log(), "bad command startup") {
+		t.Error("a part of Postfix does not start: settings it does not take?")
 	}
 	if t.Failed() {
 		t.Logf("the end of Postfix's log:\n%s", tail(p.Log()))

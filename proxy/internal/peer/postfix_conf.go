@@ -3,7 +3,6 @@ package peer
 import (
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -69,26 +68,10 @@ postlog unix-dgram n - n - 1 postlogd
 // configure writes main.cf and master.cf.
 func (p *PostfixInstance) configure(t testing.TB, o PostfixOptions) {
 	t.Helper()
-	var main strings.Builder
-	fmt.Fprintf(&main, mainCF, p.dir)
-	if o.Relayhost == "" {
-		fmt.Fprintln(&main, "default_transport = discard:")
-	} else {
-		host, port, err := net.SplitHostPort(o.Relayhost)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(&main, "relayhost = [%s]:%s\n", host, port)
-	}
-	for _, settings := range []map[string]string{o.milter(), o.tls(), o.Main} {
-		for _, name := range slices.Sorted(maps.Keys(settings)) {
-			fmt.Fprintf(&main, "%s = %s\n", name, settings[name])
-		}
-	}
 	old := time.Now().Add(-time.Minute)
 	for name, text := range map[string]string{
-		"main.cf":   main.String(),
-		"master.cf": fmt.Sprintf(masterCF, p.Addr) + p.services(o),
+		"main.cf":   p.mainCF(t, o),
+		"master.cf": p.services(o) + fmt.Sprintf(masterCF, o.place(p.Addr)), // Addr is the last to listen
 	} {
 		file := p.path("conf", name)
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
@@ -101,33 +84,29 @@ func (p *PostfixInstance) configure(t testing.TB, o PostfixOptions) {
 	}
 }
 
-func (o PostfixOptions) milter() map[string]string {
-	if o.Milter == "" {
-		return nil
+// mainCF returns main.cf. It says nothing twice: every program of Postfix would
+// warn of it, before the one that takes warnings does so.
+func (p *PostfixInstance) mainCF(t testing.TB, o PostfixOptions) string {
+	t.Helper()
+	settings := Settings(o.relayhost(t), o.milter(), o.tls(), o.logins(), o.everywhere(), o.Main)
+	var main strings.Builder
+	for line := range strings.Lines(fmt.Sprintf(mainCF, p.dir)) {
+		name, _, _ := strings.Cut(line, " =")
+		if _, set := settings[name]; !set {
+			main.WriteString(line)
+		}
 	}
-	settings := map[string]string{"smtpd_milters": o.Milter}
-	if o.Default != "" {
-		settings["milter_default_action"] = o.Default
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		fmt.Fprintf(&main, "%s = %s\n", name, settings[name])
 	}
-	return settings
-}
-
-func (o PostfixOptions) tls() map[string]string {
-	if o.TLS == nil {
-		return nil
-	}
-	return map[string]string{
-		"smtpd_tls_security_level": "may",
-		"smtpd_tls_cert_file":      o.TLS.CertFile,
-		"smtpd_tls_key_file":       o.TLS.KeyFile,
-	}
+	return main.String()
 }
 
 // services are the lines of master.cf for o.Services.
 func (p *PostfixInstance) services(o PostfixOptions) string {
 	var lines strings.Builder
 	for i, settings := range o.Services {
-		fmt.Fprintf(&lines, "%s inet n - n - - smtpd\n", p.Services[i])
+		fmt.Fprintf(&lines, "%s inet n - n - - smtpd\n", o.place(p.Services[i]))
 		for _, name := range slices.Sorted(maps.Keys(settings)) {
 			fmt.Fprintf(&lines, "  -o { %s = %s }\n", name, settings[name])
 		}

@@ -3,7 +3,6 @@ package peer
 import (
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,38 +19,17 @@ type Recorder struct {
 	arrived  chan struct{} // closed and replaced when a message arrives
 }
 
-// A Message is what the Recorder acknowledged.
-type Message struct {
-	From, To string   // of MAIL and of the last RCPT, without angle brackets
-	Rcpts    []string // of each RCPT
-	Params   string   // of MAIL, behind the path
-	Data     []byte   // dots unstuffed, without the final dot's line
-}
-
-// BelowReceived returns the message without the Received field on its top,
-// which is the one an MTA on the way has added.
-func (m Message) BelowReceived() []byte {
-	rest, ok := strings.CutPrefix(string(m.Data), "Received:")
-	if !ok {
-		return m.Data
-	}
-	for {
-		_, after, found := strings.Cut(rest, "\r\n")
-		if !found {
-			return nil
-		}
-		if after == "" || (after[0] != ' ' && after[0] != '\t') {
-			return []byte(after)
-		}
-		rest = after
-	}
-}
-
 // Sink starts a Recorder that ends with the test. A client that breaks the
 // protocol fails the test.
 func Sink(t testing.TB) *Recorder {
 	t.Helper()
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	return (*Netns)(nil).Sink(t)
+}
+
+// Sink is Sink in the namespace.
+func (n *Netns) Sink(t testing.TB) *Recorder {
+	t.Helper()
+	listener, err := n.Listen("tcp4", net.JoinHostPort(n.host(), "0"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -142,11 +142,7 @@ func (s *SendmailInstance) path(elements ...string) string {
 // sendmailTree returns the directory that Sendmail has been unpacked into.
 func sendmailTree(t testing.TB) string {
 	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		absent(t, "Sendmail is not there: %v", err)
-	}
-	tree := filepath.Join(cache, "mailweir", "peers", "sendmail")
+	tree := unpackedTree(t, "sendmail")
 	if _, err := os.Stat(filepath.Join(tree, "usr/libexec/sendmail/sendmail")); err != nil {
 		absent(t, "Sendmail has not been unpacked: make test does that, as root on Debian")
 	}

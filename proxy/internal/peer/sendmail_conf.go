@@ -44,7 +44,7 @@ var sendmailMC = template.Must(template.New("sendmail.mc").Delims("{", "}").Pars
 	"{with .TLS}" +
 	"define(`confSERVER_CERT', `{.CertFile}')dnl\n" +
 	"define(`confSERVER_KEY', `{.KeyFile}')dnl\n" +
-	"define(`confCACERT', `{.CertFile}')dnl\n" +
+	"define(`confCACERT', `{or .CAFile .CertFile}')dnl\n" +
 	"define(`confCACERT_PATH', `{.Dir}')dnl\n" +
 	"{end}" +
 	"FEATURE(`no_default_msa')dnl\n" +

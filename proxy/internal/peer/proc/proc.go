@@ -37,26 +37,46 @@ func Start(cmd *exec.Cmd, out io.Writer) (*Process, error) {
 	return p, nil
 }
 
+// Dial is net.DialTimeout, or one that dials from another place.
+type Dial func(network, addr string, timeout time.Duration) (net.Conn, error)
+
 // Listening waits until addr, host:port or the path of a Unix socket, accepts
 // connections. It gives up when the program ends or the time is over.
 func (p *Process) Listening(addr string, timeout time.Duration) error {
+	return p.ListeningTo(net.DialTimeout, addr, timeout)
+}
+
+// ListeningTo is Listening for whoever dials so.
+func (p *Process) ListeningTo(dial Dial, addr string, timeout time.Duration) error {
 	network := "tcp"
 	if strings.HasPrefix(addr, "/") {
 		network = "unix"
 	}
-	deadline := time.After(timeout)
-	for {
-		if c, err := net.DialTimeout(network, addr, time.Second); err == nil {
-			return c.Close()
+	return p.Until("listens at "+addr, timeout, func() bool {
+		c, err := dial(network, addr, time.Second)
+		if err != nil {
+			return false
 		}
+		c.Close()
+		return true
+	})
+}
+
+// Until waits until ready returns true, which is when the program does what is
+// told in words: "listens at". It gives up when the program ends or the time is
+// over.
+func (p *Process) Until(what string, timeout time.Duration, ready func() bool) error {
+	deadline := time.After(timeout)
+	for !ready() {
 		select {
 		case <-p.done:
-			return fmt.Errorf("%s ended before it listened at %s: %w", p.name, addr, p.ended())
+			return fmt.Errorf("%s ended before it %s: %w", p.name, what, p.ended())
 		case <-deadline:
-			return fmt.Errorf("%s does not listen at %s after %s", p.name, addr, timeout)
+			return fmt.Errorf("%s has not come so far within %s that it %s", p.name, timeout, what)
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+	return nil
 }
 
 // Stop asks the program to end, and kills its group if it does not within the
