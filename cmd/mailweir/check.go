@@ -20,7 +20,13 @@ all problems and exits with 1 if there are any.
 
 With --diff it prints what would change if this configuration took the place of
 that one: of the settings as they are in force, with defaults, not of the texts.
-What a reload cannot change is marked.`,
+What a reload cannot change is marked.
+
+With --probe it connects to each upstream besides, as often as it takes, and prints
+how that greets, its TLS and keywords, whether it takes from us who the client is,
+and whether it would relay mail to elsewhere for a client that nobody knows, which
+it must not. No message is sent. It exits with 1 if an upstream cannot be used, or
+would relay.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(cmd)
@@ -34,13 +40,19 @@ What a reload cannot change is marked.`,
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s, %s\n", file,
 				count(len(c.Listeners), "listener"), count(len(c.Chain), "filter"))
 			if old, _ := cmd.Flags().GetString("diff"); old != "" {
-				return printDiff(cmd, old, c)
+				if err := printDiff(cmd, old, c); err != nil {
+					return err
+				}
+			}
+			if wanted, _ := cmd.Flags().GetBool("probe"); wanted {
+				return probe(cmd, c)
 			}
 			return nil
 		},
 	}
 	configFlags(cmd)
 	cmd.Flags().String("diff", "", "configuration `file` in force, to print what would change")
+	cmd.Flags().Bool("probe", false, "connect to the upstreams, to print how they take sessions")
 	return cmd
 }
 

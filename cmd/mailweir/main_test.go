@@ -28,7 +28,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "nameserver": nameserver, "mask": mask},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "nameserver": nameserver, "mask": mask, "mta": mta},
 	})
 }
 

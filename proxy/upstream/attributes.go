@@ -80,16 +80,12 @@ func port(n uint16) string {
 	return strconv.Itoa(int(n))
 }
 
-// The longest value: as such, which Postfix wants, and in xtext, so that it has
-// room in a command beside an address.
-const (
-	maxValue = 255
-	maxXtext = 400
-)
+// maxValue is the longest value that Postfix takes, in octets of xtext.
+const maxValue = 255
 
 // tellable returns a value that clients choose, if it can be told; else "".
 func tellable(value string) string {
-	if len(value) > maxValue || !smtp.Printable(value) || len(smtp.AppendXtext(nil, value)) > maxXtext {
+	if len(value) > maxValue || !smtp.Printable(value) || len(smtp.AppendXtext(nil, value)) > maxValue {
 		return ""
 	}
 	return value

@@ -29,7 +29,8 @@ type Conn struct {
 	greeted bool     // it has answered an EHLO or LHLO of ours with 250
 	forward []string // attributes that it takes with XFORWARD
 	names   clientNames
-	release func() // gives its place back
+	witness *Report // that the beginning is told to, nil for none
+	release func()  // gives its place back
 	use
 }
 

@@ -80,12 +80,12 @@ func race(ctx context.Context, list []netip.Addr, one func(context.Context, neti
 				return r.conn, nil
 			}
 			errs = append(errs, r.err)
-			if running == 0 && (next == len(list) || ctx.Err() != nil) {
+			if running == 0 && next == len(list) {
 				return nil, errs.about("none of its addresses answers")
 			}
 			timer.Reset(0)
 		case <-timer.C:
-			if next < len(list) && ctx.Err() == nil {
+			if next < len(list) {
 				go func(a netip.Addr) {
 					conn, err := one(ctx, a)
 					results <- dialed{conn, err}
@@ -94,6 +94,9 @@ func race(ctx context.Context, list []netip.Addr, one func(context.Context, neti
 				running++
 				timer.Reset(attemptDelay)
 			}
+		case <-ctx.Done():
+			go drop(results, running)
+			return nil, append(errs, ctx.Err()).about("none of its addresses answers")
 		}
 	}
 }

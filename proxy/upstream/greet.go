@@ -43,6 +43,9 @@ func (g *Group) greet(ctx context.Context, c *Conn, s *filters.Session, t *Timeo
 // welcome reads the greeting.
 func (g *Group) welcome(c *Conn, t *Timeouts) error {
 	r, err := c.Reply(t.Greeting)
+	if err == nil {
+		c.witness.greeting(r)
+	}
 	switch {
 	case err == nil && r.Code == 220 && c.Buffered() > 0 && g.Identity == PROXY:
 		return g.notTaken(c, "said more than its greeting")
@@ -101,12 +104,13 @@ func (g *Group) mustHello(c *Conn, t *Timeouts) (*keywords, error) {
 // we have sent a header: then another one than 250 shows that it was not taken.
 func (g *Group) hello(c *Conn, t *Timeouts) (smtp.ServerReply, error) {
 	r, err := c.ask(g.helloVerb()+" "+g.Hostname, t.Other)
-	if err == nil && g.Identity == PROXY {
+	if err == nil && r.Code == 250 && g.Identity == PROXY {
 		err = c.Ready()
 	}
 	switch {
 	case err == nil && r.Code == 250:
 		c.greeted = true
+		c.witness.hello(r.Wire)
 		return r, nil
 	case g.Identity != PROXY || c.greeted || errors.Is(err, os.ErrDeadlineExceeded):
 	case err == nil:

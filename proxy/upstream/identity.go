@@ -38,6 +38,9 @@ func (i Identity) String() string {
 	return fmt.Sprintf("identity %d", uint8(i))
 }
 
+// Told reports whether the server is told of the client.
+func (i Identity) Told() bool { return i == XCLIENT || i == XFORWARD || i == PROXY }
+
 // RefusedError says that a server, which knows who the client is, has refused
 // this one when it should have greeted it. Others may be welcome.
 type RefusedError struct {
@@ -73,17 +76,14 @@ func (c *Conn) ownAddress() string {
 	return "our address"
 }
 
-// unwelcome is the error of a greeting that is no 220, or of what comes in
-// place of one after XCLIENT.
+// unwelcome is the error of a greeting that is no 220.
 func (g *Group) unwelcome(c *Conn, r smtp.ServerReply) error {
-	about := aboutClient(r)
+	knows := g.Identity == PROXY || g.Identity == Transparent
 	switch {
-	case g.Identity == Transparent && r.Code != 421,
-		g.Identity == Transparent && about,
-		g.Identity == PROXY && about,
-		g.Identity == PROXY && r.Class() >= 4 && r.Code != 421 && r.Code != 503:
+	case !knows || r.Class() < 4:
+	case aboutClient(r), r.Code != 421 && (g.Identity == Transparent || r.Code != 503):
 		return &RefusedError{c.server, r.Reply()}
-	case g.Identity == PROXY && r.Class() >= 4:
+	case g.Identity == PROXY:
 		// Postfix answers 421 to no header or a bad one, Exim 503.
 		return g.notTaken(c, "answered the header with "+short(r)+" (unless that is about something else)")
 	}

@@ -67,13 +67,21 @@ func (m *mta) over() {
 
 // secure goes over to TLS.
 func (m *mta) secure(config *tls.Config) error {
-	conn := tls.Server(m.conn, config)
+	conn := tls.Server(buffered{m.conn, m.in}, config)
 	if err := conn.Handshake(); err != nil {
 		return err
 	}
 	m.conn, m.in = conn, bufio.NewReader(conn)
 	return nil
 }
+
+// buffered is a connection of which something was read already.
+type buffered struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+func (b buffered) Read(p []byte) (int, error) { return b.in.Read(p) }
 
 // play starts an upstream that plays the script once for each connection, and
 // returns its address. The test does not end before the scripts do.

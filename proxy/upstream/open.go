@@ -73,7 +73,11 @@ func (o *opening) find() (list []target, err error) {
 func (o *opening) try(sv *server, next choice, left int) (*Conn, error) {
 	if !next.slot && !o.wait(sv) {
 		o.over = true
-		o.fleet.meters.connect(o.Name, sv.label, connectBusy)
+		result := connectBusy
+		if o.ctx.Err() != nil {
+			result = connectCanceled
+		}
+		o.fleet.meters.connect(o.Name, sv.label, result)
 		return nil, ErrBusy
 	}
 	if c := o.reuse(sv); c != nil {
@@ -143,8 +147,8 @@ func (o *opening) once(sv *server, left int, plain bool) (*Conn, error) {
 	}
 	o.reached = true
 	c := newConn(conn, sv.name, func() {})
-	c.host, c.group, c.lmtp, c.plain = sv.host, o.Group, o.LMTP, plain
-	c.use = use{at: sv, born: time.Now(), sessions: 1}
+	c.host, c.lmtp, c.plain = sv.host, o.LMTP, plain
+	c.use = use{group: o.Group, at: sv, born: time.Now(), sessions: 1}
 	c.bind(o.ctx, conn)
 	if o.session == nil {
 		err = o.check(o.ctx, c, o.timeouts)

@@ -47,7 +47,7 @@ var errNoSTARTTLS = errors.New("it does not offer STARTTLS: give it a certificat
 
 // handshake goes over to TLS. What the server has said before is void.
 func (g *Group) handshake(c *Conn, t *Timeouts) error {
-	config := g.TLSConfig(c.name())
+	config := c.witness.encryption(g.TLSConfig(c.name()))
 	if err := c.secure(config, t.Handshake); err != nil {
 		return &tlsError{c.server, fmt.Errorf("TLS handshake: %w", hinted(g, err))}
 	}
@@ -107,15 +107,22 @@ func (e *tlsError) Unwrap() error { return e.err }
 // once more, in clear: set Conn.plain. It logs that once for each server, until
 // TLS works again.
 func (g *Group) plainAgain(err error) bool {
-	var failed *tlsError
-	if g.TLS != Opportunistic || !errors.As(err, &failed) {
-		return false
-	}
-	if g.noteTLS(failed.server, true) {
+	failed := g.withoutTLS(err)
+	if failed != nil && g.noteTLS(failed.server, true) {
 		g.fleet.log.Warn("no TLS with the upstream: its sessions go on in clear, as tls.mode is opportunistic",
 			"upstream", g.Name, "server", failed.server, "error", failed.Error())
 	}
-	return true
+	return failed != nil
+}
+
+// withoutTLS returns the failure of TLS that need not be, nil if err is another
+// one.
+func (g *Group) withoutTLS(err error) *tlsError {
+	var failed *tlsError
+	if g.TLS != Opportunistic || !errors.As(err, &failed) {
+		return nil
+	}
+	return failed
 }
 
 // maxUnclear bounds what is noted: the DNS can name ever new servers.

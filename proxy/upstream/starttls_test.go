@@ -42,22 +42,19 @@ func asks(t *testing.T, c *upstream.Conn) string {
 func TestTLS(t *testing.T) {
 	ca := peer.NewAuthority(t)
 	good := ca.Server(t, "127.0.0.1")
+	starts := func(m *mta) {
+		if err := m.startsTLS(shown(good)); err != nil {
+			m.t.Error(err)
+		}
+	}
 	for _, c := range []struct {
 		name    string
 		mode    upstream.TLSMode
 		script  func(*mta)
 		greeted string
 	}{
-		{"required", upstream.RequireTLS, func(m *mta) {
-			if err := m.startsTLS(shown(good)); err != nil {
-				m.t.Error(err)
-			}
-		}, "250 in TLS"},
-		{"opportunistic", upstream.Opportunistic, func(m *mta) {
-			if err := m.startsTLS(shown(good)); err != nil {
-				m.t.Error(err)
-			}
-		}, "250 in TLS"},
+		{"required", upstream.RequireTLS, starts, "250 in TLS"},
+		{"opportunistic", upstream.Opportunistic, starts, "250 in TLS"},
 		{"implicit", upstream.ImplicitTLS, func(m *mta) {
 			if err := m.secure(shown(good)); err != nil {
 				m.t.Error(err)
@@ -157,47 +154,49 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-// What goes wrong with TLS that must be.
+// tlsFailures are what goes wrong with TLS that must be.
+var tlsFailures = []struct {
+	name   string
+	mode   upstream.TLSMode
+	script func(*mta)
+	words  string
+}{
+	{"not offered", upstream.RequireTLS, func(m *mta) {
+		m.say("220 mx.example")
+		m.answer("EHLO relay.example", "250-mx.example", "250 PIPELINING")
+	}, "it does not offer STARTTLS: give it a certificate"},
+	{"no EHLO", upstream.RequireTLS, func(m *mta) {
+		m.say("220 mx.example")
+		m.answer("EHLO relay.example", "502 5.5.1 no")
+	}, "reply to EHLO: 502 5.5.1 no"},
+	{"EHLO fails", upstream.Opportunistic, func(m *mta) {
+		m.say("220 mx.example")
+		m.answer("EHLO relay.example", "421 4.3.2 no")
+	}, "reply to EHLO: 421 4.3.2 no"},
+	{"refused", upstream.RequireTLS, func(m *mta) {
+		m.say("220 mx.example")
+		m.answer("EHLO relay.example", "250-mx.example", "250 STARTTLS")
+		m.answer("STARTTLS", "454 4.7.0 TLS not available due to local problem")
+	}, "reply to STARTTLS: 454 4.7.0 TLS not available"},
+	{"no handshake", upstream.RequireTLS, func(m *mta) {
+		m.say("220 mx.example")
+		m.answer("EHLO relay.example", "250-mx.example", "250 STARTTLS")
+		m.answer("STARTTLS", "220 go ahead")
+	}, "TLS handshake: "},
+	{"no TLS after all", upstream.RequireTLS, func(m *mta) {
+		m.say("220 mx.example")
+		m.answer("EHLO relay.example", "250-mx.example", "250 STARTTLS")
+		m.answer("STARTTLS", "220 go ahead")
+		m.in.Peek(1)
+		m.say("500 what is that")
+	}, "TLS handshake: tls: first record does not look like a TLS handshake"},
+	{"implicit, but it speaks at first", upstream.ImplicitTLS, func(m *mta) { m.say("220 mx.example") },
+		"it speaks in clear at first, set tls.mode to required"},
+}
+
 func TestTLSFails(t *testing.T) {
 	ca := peer.NewAuthority(t)
-	for _, c := range []struct {
-		name   string
-		mode   upstream.TLSMode
-		script func(*mta)
-		words  string
-	}{
-		{"not offered", upstream.RequireTLS, func(m *mta) {
-			m.say("220 mx.example")
-			m.answer("EHLO relay.example", "250-mx.example", "250 PIPELINING")
-		}, "it does not offer STARTTLS: give it a certificate"},
-		{"no EHLO", upstream.RequireTLS, func(m *mta) {
-			m.say("220 mx.example")
-			m.answer("EHLO relay.example", "502 5.5.1 no")
-		}, "reply to EHLO: 502 5.5.1 no"},
-		{"EHLO fails", upstream.Opportunistic, func(m *mta) {
-			m.say("220 mx.example")
-			m.answer("EHLO relay.example", "421 4.3.2 no")
-		}, "reply to EHLO: 421 4.3.2 no"},
-		{"refused", upstream.RequireTLS, func(m *mta) {
-			m.say("220 mx.example")
-			m.answer("EHLO relay.example", "250-mx.example", "250 STARTTLS")
-			m.answer("STARTTLS", "454 4.7.0 TLS not available due to local problem")
-		}, "reply to STARTTLS: 454 4.7.0 TLS not available"},
-		{"no handshake", upstream.RequireTLS, func(m *mta) {
-			m.say("220 mx.example")
-			m.answer("EHLO relay.example", "250-mx.example", "250 STARTTLS")
-			m.answer("STARTTLS", "220 go ahead")
-		}, "TLS handshake: EOF"},
-		{"no TLS after all", upstream.RequireTLS, func(m *mta) {
-			m.say("220 mx.example")
-			m.answer("EHLO relay.example", "250-mx.example", "250 STARTTLS")
-			m.answer("STARTTLS", "220 go ahead")
-			m.in.Peek(1)
-			m.say("500 what is that")
-		}, "TLS handshake: tls: first record does not look like a TLS handshake"},
-		{"implicit, but it speaks at first", upstream.ImplicitTLS, func(m *mta) { m.say("220 mx.example") },
-			"it speaks in clear at first, set tls.mode to required"},
-	} {
+	for _, c := range tlsFailures {
 		t.Run(c.name, func(t *testing.T) {
 			addr := play(t, c.script)
 			s := behind(t, addr, upstream.Options{TLS: c.mode, TLSConfig: trusting(t, certs.Client{CA: ca.File, Verify: true})})

@@ -47,7 +47,8 @@ type town struct {
 	manners map[string]string // by address
 	calls   []string          // addresses that were dialed
 	ended   int               // connections that said QUIT
-	open    int
+	open    int               // connections
+	most    int               // of them at once
 }
 
 // newTown returns a town whose fleet ends with the test.
@@ -88,19 +89,32 @@ func (w *town) dial(ctx context.Context, network, address string) (net.Conn, err
 		return nil, ctx.Err()
 	}
 	near, far := net.Pipe()
-	w.count(1)
 	go func() {
-		defer w.count(-1)
 		defer far.Close()
 		w.serve(far, manner)
 	}()
-	return near, nil
-}
-
-func (w *town) count(n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.open += n
+	w.open++
+	w.most = max(w.most, w.open)
+	return &counted{Conn: near, close: sync.OnceFunc(w.closed)}, nil
+}
+
+// counted is a connection that counts until our side has closed it.
+type counted struct {
+	net.Conn
+	close func()
+}
+
+func (c *counted) Close() error {
+	defer c.close()
+	return c.Conn.Close()
+}
+
+func (w *town) closed() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open--
 }
 
 // serve is a server: it knows QUIT and FAIL.
