@@ -23,11 +23,17 @@ func (t *Test) NewSession() (*filters.Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("local: %w", err)
 	}
+	var via netip.AddrPort
+	if t.Session.Via != "" {
+		if via, err = addrPort(t.Session.Via, 40000); err != nil {
+			return nil, fmt.Errorf("via: %w", err)
+		}
+	}
 	ts := &t.Session
 	return &filters.Session{
-		ID: "test", Listener: ts.Listener, Hostname: ts.Hostname, Client: client, Local: local,
+		ID: "test", Listener: ts.Listener, Hostname: ts.Hostname, Client: client, Via: via, Local: local,
 		ClientName: ts.Name, Daemon: ts.Daemon,
-		TLS:      filters.TLS{Version: ts.TLS.Version, Cipher: ts.TLS.Cipher},
+		TLS:      filters.TLS(ts.TLS),
 		AuthUser: ts.Auth.User, AuthType: ts.Auth.Type,
 	}, nil
 }

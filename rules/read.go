@@ -16,20 +16,25 @@ func readClient(e *evaluation, _ string, r *reading) { r.address(e.s.Client.Addr
 func readClientPort(e *evaluation, _ string, r *reading) {
 	r.number(float64(e.s.Client.Port()))
 }
+func readVia(e *evaluation, _ string, r *reading)   { r.address(e.s.Via.Addr()) }
 func readLocal(e *evaluation, _ string, r *reading) { r.address(e.s.Local.Addr()) }
 func readLocalPort(e *evaluation, _ string, r *reading) {
 	r.number(float64(e.s.Local.Port()))
 }
-func readListener(e *evaluation, _ string, r *reading)   { r.text(e.s.Listener, Text) }
-func readHostname(e *evaluation, _ string, r *reading)   { r.text(e.s.Hostname, Domain) }
-func readDaemon(e *evaluation, _ string, r *reading)     { r.text(e.s.Daemon, Text) }
-func readHelo(e *evaluation, _ string, r *reading)       { r.text(e.s.Helo, Domain) }
-func readESMTP(e *evaluation, _ string, r *reading)      { r.flag(e.s.ESMTP) }
-func readTLS(e *evaluation, _ string, r *reading)        { r.flag(e.s.TLS.Version != "") }
-func readTLSVersion(e *evaluation, _ string, r *reading) { r.text(e.s.TLS.Version, Text) }
-func readTLSCipher(e *evaluation, _ string, r *reading)  { r.text(e.s.TLS.Cipher, Text) }
-func readAuthUser(e *evaluation, _ string, r *reading)   { r.text(e.s.AuthUser, Text) }
-func readAuthType(e *evaluation, _ string, r *reading)   { r.text(e.s.AuthType, Text) }
+func readListener(e *evaluation, _ string, r *reading)    { r.text(e.s.Listener, Text) }
+func readHostname(e *evaluation, _ string, r *reading)    { r.text(e.s.Hostname, Domain) }
+func readDaemon(e *evaluation, _ string, r *reading)      { r.text(e.s.Daemon, Text) }
+func readHelo(e *evaluation, _ string, r *reading)        { r.text(e.s.Helo, Domain) }
+func readESMTP(e *evaluation, _ string, r *reading)       { r.flag(e.s.ESMTP) }
+func readTLS(e *evaluation, _ string, r *reading)         { r.flag(e.s.TLS.Version != "") }
+func readTLSVersion(e *evaluation, _ string, r *reading)  { r.text(e.s.TLS.Version, Text) }
+func readTLSCipher(e *evaluation, _ string, r *reading)   { r.text(e.s.TLS.Cipher, Text) }
+func readServerName(e *evaluation, _ string, r *reading)  { r.text(e.s.TLS.ServerName, Domain) }
+func readTLSClient(e *evaluation, _ string, r *reading)   { r.text(e.s.TLS.Client, Text) }
+func readFingerprint(e *evaluation, _ string, r *reading) { r.text(e.s.TLS.Fingerprint, Text) }
+func readVerified(e *evaluation, _ string, r *reading)    { r.flag(e.s.TLS.Verified) }
+func readAuthUser(e *evaluation, _ string, r *reading)    { r.text(e.s.AuthUser, Text) }
+func readAuthType(e *evaluation, _ string, r *reading)    { r.text(e.s.AuthType, Text) }
 
 // The facts of the client's name. They are learnt by another kind, or told by
 // the MTA that asks.

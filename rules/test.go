@@ -32,7 +32,8 @@ type Remembered struct {
 // TestSession is the session of a test.
 type TestSession struct {
 	Client   string   `yaml:"client" doc:"the client's address, 192.0.2.1 by default; with a port if it matters"`
-	Name     string   `yaml:"name" doc:"the client's name as an MTA tells it by milter"`
+	Name     string   `yaml:"name" doc:"the client's name as an MTA tells it by milter or XCLIENT"`
+	Via      string   `yaml:"via" doc:"the address of the proxy that tells who the client is"`
 	Local    string   `yaml:"local" doc:"the address the client connected to"`
 	Listener string   `yaml:"listener" doc:"the name of the listener"`
 	Hostname string   `yaml:"hostname" doc:"our own name"`
@@ -47,6 +48,11 @@ type TestSession struct {
 type TestTLS struct {
 	Version string `yaml:"version" doc:"such as TLSv1.3"`
 	Cipher  string `yaml:"cipher" doc:"the cipher suite"`
+
+	ServerName  string `yaml:"server_name" doc:"the name that the client asks for"`
+	Client      string `yaml:"client" doc:"the common name in the client's certificate"`
+	Fingerprint string `yaml:"fingerprint" doc:"SHA-256 of that certificate, in hex"`
+	Verified    bool   `yaml:"verified" doc:"whether it is signed by a trusted authority"`
 }
 
 // TestAuth is the login of a test's session.

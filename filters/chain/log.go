@@ -159,8 +159,17 @@ func (r *Run) who() []slog.Attr {
 		slog.String("id", r.id()),
 		slog.String("listener", s.Listener),
 		slog.String("client", s.Client.String()))
+	if s.Via.IsValid() {
+		attrs = append(attrs, slog.String("via", s.Via.String()))
+	}
 	if s.Helo != "" {
 		attrs = append(attrs, slog.String("helo", s.Helo))
+	}
+	if s.TLS.Version != "" {
+		attrs = append(attrs, slog.String("tls", s.TLS.Version))
+	}
+	if s.AuthUser != "" {
+		attrs = append(attrs, slog.String("user", s.AuthUser))
 	}
 	if !r.inTx {
 		return attrs

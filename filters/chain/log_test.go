@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -301,5 +302,29 @@ func TestControlCharactersInTheLog(t *testing.T) {
 				t.Errorf("log = %q", text)
 			}
 		})
+	}
+}
+
+// Whoever looks for a client sees by whom it was told of, whether its connection
+// was encrypted, and who has logged in.
+func TestRecordsOfTheConnection(t *testing.T) {
+	var log bytes.Buffer
+	c, err := chain.Build(env(&log), nil, chain.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := session()
+	s.Via = netip.MustParseAddrPort("198.51.100.9:4711")
+	s.TLS = filters.TLS{Version: "TLSv1.3"}
+	s.AuthType, s.AuthUser = "PLAIN", "joe"
+	r := c.Start(context.Background(), s)
+	r.Connect()
+	r.Mail(alice, 0)
+	r.Done(taken)
+	got := records(t, &log)[0]
+	for key, want := range map[string]string{"via": "198.51.100.9:4711", "tls": "TLSv1.3", "user": "joe"} {
+		if got.str(key) != want {
+			t.Errorf("%s = %q, want %q", key, got.str(key), want)
+		}
 	}
 }

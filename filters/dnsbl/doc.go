@@ -35,8 +35,8 @@ Choosing lists. One list of high quality and an allow list do more good than
 ten lists. Weigh a list 4 (the threshold) only if you would refuse by it alone;
 2 or 3 where it takes another list to agree. Ask lists of end users' networks
 (zen has one, PBL) only about clients that bring mail from outside: on a
-listener where people submit mail use no list. Clients that have logged in, as
-far as the MTA tells, are not refused.
+listener where people submit mail use no list. Clients that have logged in are
+not refused.
 
 Use a resolver of your own. Spamhaus, DNSWL, SURBL, URIBL and others do not
 answer questions that come by way of public resolvers such as 8.8.8.8, 1.1.1.1

@@ -27,7 +27,7 @@ another one than the client's, is against RFC 5321 section 4.1.4, yet many
 servers of good standing have one, for they send from many addresses or from
 behind a router. matches_client is the harshest. When the DNS fails nothing is
 found: the entry's on_error, continue by default, says what to do. Clients that
-have logged in, as an MTA tells that asks by milter, are not tested by the DNS.
+have logged in are not tested by the DNS.
 
 Example:
 

@@ -17,9 +17,7 @@ import (
 const doc = `Limits the recipients: their number, and the domains that mail is taken for.
 
 With domains or domains_files, mail is taken only for those domains, from any
-client but those of relay_from and, behind an MTA that asks by milter, those that
-have logged in there. A relay knows nothing of a login: on a listener where
-people submit mail, leave the domains to the upstream. An entry
+client but those of relay_from and those that have logged in. An entry
 example.com is that domain alone, .example.com is that domain and all below it.
 Case makes no difference, and neither does the spelling of an
 internationalised domain (exämple.com, xn--exmple-cua.com). <postmaster> without

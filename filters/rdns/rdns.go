@@ -19,8 +19,8 @@ When a client connects, the name of its address (PTR) and the addresses of that
 name are looked up, while the dialogue goes on. Nobody waits for them before
 the stage "at". A name that leads back to the client is confirmed. Of several
 names the first ten are looked up; those that do not look generic come first,
-then in the order of the alphabet. An MTA that asks by milter has confirmed the
-name itself, and that is taken as it is.
+then in the order of the alphabet. An MTA that asks by milter, or tells of the
+client by XCLIENT, has confirmed the name itself, and that is taken as it is.
 
 Example:
 

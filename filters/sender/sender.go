@@ -42,7 +42,7 @@ mail hosts the first ten count; one good address is enough.
 A name without a dot is tested by not_fqdn alone. Some shops and alerts do send
 from domains that take no mail: observe first. When the DNS fails nothing is
 found: the entry's on_error, continue by default, says what to do. Clients that
-have logged in, as an MTA tells that asks by milter, are not tested.
+have logged in are not tested.
 `
 
 // Config is the configuration of one filter.

@@ -145,17 +145,22 @@ func TestBounded(t *testing.T) {
 	for _, test := range []struct {
 		what     string
 		typ      filters.RecordType
-		record   string
+		records  []string
 		min, max float64 // entries
 	}{
-		{"small", filters.TypeA, "300 A 192.0.2.1", entries, entries},
-		{"large", filters.TypeTXT, `300 TXT "` + strings.Repeat(text+`" "`, 14) + `"`, entries / 6, entries / 3},
+		{"small", filters.TypeA, []string{"300 A 192.0.2.1"}, entries, entries},
+		{"large", filters.TypeTXT, []string{`300 TXT "` + strings.Repeat(text+`" "`, 14) + `"`}, entries / 6, entries / 3},
+		{"many", filters.TypeSRV, manyRecords(50, "300 SRV 1 1 25 %060d.example."), entries / 7, entries / 4},
 	} {
 		t.Run(test.what, func(t *testing.T) {
 			var m tally
 			p := serve(t, func(q question) [][]byte {
-				reply := answer(q, q.name()+" "+test.record)
-				if !q.tcp && test.typ == filters.TypeTXT {
+				var records []string
+				for _, r := range test.records {
+					records = append(records, q.name()+" "+r)
+				}
+				reply := answer(q, records...)
+				if !q.tcp && test.typ != filters.TypeA {
 					reply.Answer, reply.Truncated = nil, true
 				}
 				return send(q, reply)
