@@ -43,8 +43,8 @@ func (w *town) wantShares(got, want map[string]float64, give float64) {
 	}
 }
 
-func TestBalance(t *testing.T) {
-	const zone = `
+// balanceZone is where the servers of TestBalance are.
+const balanceZone = `
 _smtp._tcp.example SRV 10 3 25 a.example
 _smtp._tcp.example SRV 10 1 26 b.example
 _smtp._tcp.example SRV 20 9 25 c.example
@@ -59,6 +59,8 @@ a.example A 192.0.2.1
 b.example A 192.0.2.2
 c.example A 192.0.2.3
 `
+
+func TestBalance(t *testing.T) {
 	hosts := standard("192.0.2.1", "192.0.2.2", "192.0.2.3").Servers
 	srv := []upstream.Server{{Kind: upstream.SRV, Host: "_smtp._tcp.example", Weight: 1}}
 	mx := []upstream.Server{{Kind: upstream.MX, Host: "mail.example", Weight: 1}}
@@ -89,7 +91,7 @@ c.example A 192.0.2.3
 	} {
 		t.Run(test.what, func(t *testing.T) {
 			w := newTown(t)
-			if err := w.dns.Add(zone); err != nil {
+			if err := w.dns.Add(balanceZone); err != nil {
 				t.Fatal(err)
 			}
 			w.is(refuses, test.out...)

@@ -186,6 +186,38 @@ func TestSessionEnds(t *testing.T) {
 	}
 }
 
+// TestPanic ends no more than the session or the check in which it happens.
+func TestPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t)
+		w.fleet.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if address == one {
+				panic("out of order")
+			}
+			return w.dial(ctx, network, address)
+		}
+		g := w.group(checked("192.0.2.1", "192.0.2.2"))
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			g.Open(t.Context(), theClient(), &brief)
+		}()
+		if n := w.fleet.Held(); n != 0 {
+			t.Errorf("%d are held", n)
+		}
+		time.Sleep(time.Minute)
+		if at := w.visit(g); at != two {
+			t.Errorf("connected to %s", at)
+		}
+		if text := w.log.Take(); !strings.Contains(text, "panic in a check") || strings.Count(text, "server is out") != 1 {
+			t.Errorf("logged %s", text)
+		}
+	})
+}
+
 // TestCut ends a connection with its session.
 func TestCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -8,11 +8,18 @@ import (
 // failures are the errors of several attempts.
 type failures []error
 
+// maxTold bounds how many of them are told.
+const maxTold = 10
+
 func (f failures) Error() string {
 	var b strings.Builder
 	for i, err := range f {
 		if i > 0 {
 			b.WriteString("; ")
+		}
+		if i == maxTold {
+			fmt.Fprintf(&b, "and %d more", len(f)-i)
+			break
 		}
 		b.WriteString(err.Error())
 	}

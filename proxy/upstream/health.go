@@ -2,7 +2,9 @@ package upstream
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"time"
 )
 
@@ -118,23 +120,10 @@ func (sv *server) endCheck() {
 	sv.unpin()
 }
 
-// check opens a connection as a session of our own would, and ends it.
+// check looks at a server, as a session of our own would, and takes note.
 func (sv *server) check(ctx context.Context, g *Group) {
 	f := sv.pool.fleet
-	d := g.Health.Timeout
-	bounded, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	o := &opening{Group: g, ctx: bounded, left: d, timeouts: &Timeouts{
-		Connect: d, Handshake: d, Greeting: d, Mail: d, Rcpt: d, Data: d, Block: d, EndOfData: d, Other: d,
-	}}
-	c, err := o.once(sv, 1, false)
-	if err != nil && o.plainAgain(err) {
-		c, err = o.once(sv, 1, true)
-	}
-	if err == nil {
-		c.unbind()
-		c.Close()
-	}
+	err := g.try(ctx, sv)
 	verdict := succeeded
 	switch {
 	case ctx.Err() != nil:
@@ -146,4 +135,30 @@ func (sv *server) check(ctx context.Context, g *Group) {
 	sv.endCheck()
 	f.mu.Unlock()
 	sv.settle(g, verdict, err, true)
+}
+
+// try opens a connection to a server for a check, and ends it.
+func (g *Group) try(ctx context.Context, sv *server) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			g.fleet.log.Error("panic in a check of an upstream server", "upstream", g.Name, "server", sv.name,
+				"error", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	d := g.Health.Timeout
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	o := &opening{Group: g, ctx: ctx, left: d, timeouts: &Timeouts{
+		Connect: d, Handshake: d, Greeting: d, Mail: d, Rcpt: d, Data: d, Block: d, EndOfData: d, Other: d,
+	}}
+	c, err := o.once(sv, 1, false)
+	if err != nil && o.plainAgain(err) {
+		c, err = o.once(sv, 1, true)
+	}
+	if err == nil {
+		c.unbind()
+		c.Close()
+	}
+	return err
 }

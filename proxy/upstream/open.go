@@ -84,7 +84,15 @@ func (o *opening) try(sv *server, next choice, left int) (*Conn, error) {
 		sv.settle(o.Group, undecided, nil, next.trial)
 		return c, nil
 	}
+	judged := false
+	defer func() {
+		if !judged { // it has panicked: the session ends, but not the server
+			sv.vacate()
+			sv.settle(o.Group, undecided, nil, next.trial)
+		}
+	}()
 	c, err := o.connect(sv, left)
+	judged = true
 	if err != nil {
 		sv.vacate()
 	}

@@ -99,6 +99,9 @@ func TestManyServers(t *testing.T) {
 		if calls := w.dialed(); err == nil || len(calls) != test.want {
 			t.Errorf("%s: dialed %d addresses, want %d", test.options.Name, len(calls), test.want)
 		}
+		if text := errorText(err); !strings.HasSuffix(text, fmt.Sprintf("and %d more", test.want-10)) {
+			t.Errorf("error %s", text)
+		}
 	}
 }
 

@@ -50,10 +50,10 @@ func (c *Conn) vacate() {
 	c.vacant = true
 	c.unbind()
 	sv := c.at
-	sv.vacate()
 	f := sv.pool.fleet
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	sv.vacate()
 	if c.leaving {
 		sv.ours--
 	}

@@ -152,6 +152,20 @@ func TestKeptIdle(t *testing.T) {
 	})
 }
 
+// TestKeptGone ends connections to servers that no configuration names any more.
+func TestKeptGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t)
+		g := w.fleet.Group(reusing())
+		w.enter(g).Keep()
+		g.Close()
+		synctest.Wait()
+		if w.quits() != 1 || w.fleet.Known() != 0 {
+			t.Errorf("%d ended by QUIT, %d servers are known", w.quits(), w.fleet.Known())
+		}
+	})
+}
+
 // TestKeptForWaiting gives a connection to who waits for a place.
 func TestKeptForWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
