@@ -10,6 +10,13 @@ import (
 	"github.com/mailweir/mailweir/filters"
 )
 
+// RecipientOptions says how refused recipients are remembered.
+type RecipientOptions struct {
+	TTL     time.Duration // how long a refusal holds
+	Refresh time.Duration // after which it is asked for anew
+	Entries int           // most of them
+}
+
 // askAgain is when the next one asks anew about a recipient, if who was to do
 // so has not come back.
 const askAgain = time.Minute
