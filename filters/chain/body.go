@@ -121,7 +121,7 @@ func (s *sink) finish(r *Run, stage filters.Stage) (v filters.Verdict) {
 
 // Reading reports whether some filter wants more of the content.
 func (r *Run) Reading() bool {
-	if r.ofSession.accepted || r.ofTx.accepted || r.ofTx.final != nil {
+	if r.ofSession.accepted != nil || r.ofTx.accepted != nil || r.ofTx.final != nil {
 		return false
 	}
 	return slices.ContainsFunc(r.sinks, func(s sink) bool { return s.w != nil })
@@ -130,7 +130,7 @@ func (r *Run) Reading() bool {
 // finishBody asks the sinks that have not spoken yet.
 func (r *Run) finishBody() Decision {
 	defer r.dropSinks()
-	if r.ofSession.accepted || r.ofTx.accepted {
+	if r.ofSession.accepted != nil || r.ofTx.accepted != nil {
 		return Decision{}
 	}
 	for i := range r.sinks {

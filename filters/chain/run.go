@@ -43,7 +43,7 @@ type Run struct {
 
 // standing is a verdict that outlasts its stage.
 type standing struct {
-	accepted   bool    // ask no more filters
+	accepted   *ruling // why no more filters are asked
 	held       *ruling // a refusal that waits for Options.DelayReject, or that the client may not heed
 	final      *ruling // what ended the transaction: a refusal, Discard, or at last Quarantine
 	quarantine *ruling // the first to say so
@@ -96,13 +96,28 @@ func (r *Run) Helo(name string, esmtp bool) Decision {
 	r.abort("helo")
 	r.tx.ForgetFindings(filters.Helo)
 	r.session.Helo, r.session.ESMTP = name, esmtp
-	if h := r.ofSession.held; h != nil && h.stage == filters.Helo {
-		r.forget(&r.ofSession)
-	}
+	r.takeBackHelo()
 	return ask(r, filters.Helo, r.chain.plan.helo, func(ctx context.Context, f filters.HeloFilter) filters.Verdict {
 		return f.Helo(ctx, r.session)
 	})
 }
+
+// takeBackHelo makes void what was settled at an earlier HELO or EHLO: a client
+// that greets anew, perhaps within TLS now, is judged anew.
+func (r *Run) takeBackHelo() {
+	s := &r.ofSession
+	if s.held.isOf(filters.Helo) {
+		r.forget(s)
+	}
+	for _, ru := range []**ruling{&s.accepted, &s.final, &s.quarantine} {
+		if (*ru).isOf(filters.Helo) {
+			*ru = nil
+		}
+	}
+}
+
+// isOf reports whether there is a ruling of that stage.
+func (ru *ruling) isOf(s filters.Stage) bool { return ru != nil && ru.stage == s }
 
 // Mail begins a transaction and asks about its sender. from must stay as it
 // is until the transaction ends.
@@ -200,7 +215,7 @@ func (r *Run) Command(verb, args string) Decision {
 // Conduct asks about a breach of the protocol, at the first of its kind in the
 // session. A refusal waits for its stage as one found at Connect does.
 func (r *Run) Conduct(b filters.Breach, sample []byte) Decision {
-	if r.breached&(1<<b) != 0 || r.ofSession.accepted || r.ofSession.held != nil || len(r.chain.plan.conduct) == 0 {
+	if r.breached&(1<<b) != 0 || r.ofSession.accepted != nil || r.ofSession.held != nil || len(r.chain.plan.conduct) == 0 {
 		return Decision{}
 	}
 	r.breached |= 1 << b

@@ -43,13 +43,13 @@ func (r *Run) standing(stage filters.Stage) (Decision, bool) {
 	case h != nil:
 		return r.tell(h), true
 	case stage == filters.Command: // it belongs to no transaction
-		return Decision{}, r.ofSession.accepted
+		return Decision{}, r.ofSession.accepted != nil
 	case r.inTx && r.ofTx.final != nil:
 		return r.worded(r.ofTx.final), true
 	case r.ofSession.final != nil:
 		return Decision{}, true
 	}
-	return Decision{}, r.ofSession.accepted || r.inTx && r.ofTx.accepted
+	return Decision{}, r.ofSession.accepted != nil || r.inTx && r.ofTx.accepted != nil
 }
 
 // settle turns a filter's verdict into the chain's decision, and reports
@@ -142,7 +142,9 @@ func (r *Run) rule(ru *ruling) (Decision, bool) {
 	lasts := ru.stage != filters.Command
 	switch ru.decision.Action {
 	case filters.Accept:
-		st.accepted = st.accepted || lasts && ru.stage != filters.Rcpt
+		if st.accepted == nil && lasts && ru.stage != filters.Rcpt {
+			st.accepted = ru
+		}
 		return Decision{}, true
 	case filters.Quarantine:
 		if lasts && st.quarantine == nil {

@@ -471,3 +471,24 @@ func (s *panicSink) Write(p []byte) (int, error) {
 }
 
 func (s *panicSink) Finish(context.Context) filters.Verdict { panic("boom") }
+
+// Whoever greets anew is judged anew, whatever was settled about the greeting of
+// before.
+func TestHeloTakenBack(t *testing.T) {
+	for _, a := range []filters.Action{filters.Accept, filters.Discard, filters.Quarantine, filters.Reject} {
+		f := &stub{name: "f", finds: answers{filters.Helo: verdict(a), filters.Mail: reject()}}
+		k := start(t, filters.Rcpt, entry(f, needs(filters.DoQuarantine)))
+		k.Connect()
+		k.Helo("one", true)
+		f.finds[filters.Helo] = filters.Verdict{}
+		k.Helo("two", true)
+		if k.Held() {
+			t.Errorf("%v at the first EHLO is held at the second", a)
+		}
+		k.Mail(alice, 0)
+		if d := k.Rcpt(bob); d.Action != filters.Reject {
+			t.Errorf("%v at the first EHLO: the transaction behind the second gets %v", a, d.Action)
+		}
+		k.Close()
+	}
+}

@@ -91,8 +91,10 @@ func (r *Relay) accept(conn net.Conn) {
 func (t *terms) turnAway(conn net.Conn, client netip.AddrPort, reason string, reply filters.Reply) {
 	id := door.NewID()
 	reply = withID(named(reply, t.Hostname), id)
-	conn.SetWriteDeadline(time.Now().Add(time.Second))
-	conn.Write(smtp.AppendReply(nil, reply))
+	if t.TLS == nil || !t.TLS.Implicit { // else it would wait for something else
+		conn.SetWriteDeadline(time.Now().Add(time.Second))
+		conn.Write(smtp.AppendReply(nil, reply))
+	}
 	conn.Close()
 	t.Log.LogAttrs(t.relay.ctx, slog.LevelInfo, "refused",
 		slog.String("id", id),
