@@ -28,6 +28,8 @@ import (
 //	S reset           the server breaks the connection off
 //	hello A, B        the greetings, with EHLO and its reply of these keywords
 //	bye               QUIT, answered with 221
+//	tls               the client begins TLS; all that follows is in it
+//	starttls          STARTTLS, and that
 //	mark name         from here on those may go on who
 //	wait name         stand here
 //	logged text       stand here until a record of the log has that message
@@ -47,7 +49,7 @@ type scene struct {
 type step struct {
 	pos  string // file:section line
 	side byte   // 'C', 'S', or 0
-	act  string // "say", "close", "cut", "half-close", "reset", "mark", "wait", "logged", "shutdown"
+	act  string // "say", "close", "cut", "half-close", "reset", "mark", "wait", "logged", "shutdown", "tls"
 	text string // what to say or to be logged, or the name of the mark
 }
 
@@ -88,7 +90,11 @@ func (s *scene) add(pos, host, line string) error {
 			return err
 		}
 		s.steps = append(s.steps, step{pos, word[0], act, text})
-	case "mark", "wait", "logged", "shutdown":
+	case "starttls":
+		say('C', "STARTTLS\r\n")
+		say('S', "220 2.0.0 Ready to start TLS\r\n")
+		s.steps = append(s.steps, step{pos, 0, "tls", ""})
+	case "mark", "wait", "logged", "shutdown", "tls":
 		s.steps = append(s.steps, step{pos, 0, word, rest})
 	case "from":
 		s.from = rest
@@ -230,7 +236,8 @@ func repliesIn(steps []step) [][]step {
 type player struct {
 	*stage
 	side   byte
-	conn   *net.TCPConn
+	tcp    *net.TCPConn
+	conn   duplex // the same, or TLS on it
 	in     *bufio.Reader
 	octets bool
 	hasty  bool // speaks even if the other side has said more than it should
@@ -238,7 +245,7 @@ type player struct {
 }
 
 func newPlayer(stage *stage, side byte, conn *net.TCPConn) *player {
-	return &player{stage: stage, side: side, conn: conn, in: bufio.NewReader(conn)}
+	return &player{stage: stage, side: side, tcp: conn, conn: conn, in: bufio.NewReader(conn)}
 }
 
 func (p *player) play(steps []step) error {
@@ -278,6 +285,8 @@ func (p *player) take(steps []step) error {
 		}
 	case s.act == "logged":
 		return p.awaitRecord(s.text)
+	case s.act == "tls":
+		return p.encrypt()
 	case s.act == "shutdown":
 		p.shutdown()
 		return nil
@@ -318,8 +327,8 @@ func (p *player) do(steps []step) error {
 		return p.conn.CloseWrite()
 	case "reset":
 		p.closed = true
-		p.conn.SetLinger(0)
-		return p.conn.Close()
+		p.tcp.SetLinger(0)
+		return p.tcp.Close()
 	case "close":
 		p.closed = true
 		return p.conn.Close()

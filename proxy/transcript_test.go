@@ -28,7 +28,8 @@ import (
 // sections are:
 //
 //	config.yaml  what differs from listenerDefaults: keys of the process (chain,
-//	             delay_reject ...) and of the listener side by side. Comments
+//	             delay_reject ...) and of the listener side by side. mx.pem and
+//	             mx.key in it are a certificate. Comments
 //	             tell more: "# doors: relay", or milter, that no other front
 //	             end can play it, and why; "# segments: whole" that the
 //	             client's octets may not be cut.
@@ -37,6 +38,9 @@ import (
 //	upstream     what is said on one connection to the upstream: S is the
 //	             upstream, C its client, mailweir. The first such section is
 //	             the first connection, and so on; there must be no others.
+//	upstream B   the same for another upstream, of the name B. The listener has
+//	             to name it; what upstreams says in config.yaml of one of that
+//	             name it has besides its address.
 //	dialogue     what is said on one connection of a client: C is the client,
 //	             S is mailweir. Several take place one after the other.
 //	log          all that is logged, a record a line, as its message and those
@@ -62,6 +66,7 @@ type transcript struct {
 	config    string
 	dns       string
 	upstream  []scene
+	others    map[string][]scene // of upstreams, by name
 	dialogues []scene
 	log       []record
 	held      []string
@@ -127,9 +132,14 @@ func readTranscript(t *testing.T, file, door string) *transcript {
 	if len(bytes.TrimSpace(archive.Comment)) == 0 {
 		t.Errorf("%s: the comment is missing", file)
 	}
-	tr := &transcript{door: door, files: map[string]string{}}
+	tr := &transcript{door: door, others: map[string][]scene{}, files: map[string]string{}}
 	for _, f := range archive.Files {
-		switch text := linesFor(door, string(f.Data)); f.Name {
+		text := linesFor(door, string(f.Data))
+		if name, ok := strings.CutPrefix(f.Name, "upstream "); ok {
+			tr.others[name] = append(tr.others[name], parseScene(t, file, name+".example", text))
+			continue
+		}
+		switch f.Name {
 		case "config.yaml":
 			tr.config = text
 			tr.note(text)
@@ -207,10 +217,10 @@ milter: {timeouts: {drain: 0s}}
 `
 
 // processKeys are the keys that are not the listener's.
-var processKeys = []string{"drain_timeout", "sessions", "delay_reject", "dns", "state", "admin", "chain"}
+var processKeys = []string{"drain_timeout", "sessions", "delay_reject", "dns", "state", "admin", "upstreams", "chain"}
 
 // settings returns the whole configuration.
-func (tr *transcript) settings(t *testing.T, names, upstream string) *configs.Config {
+func (tr *transcript) settings(t *testing.T, names string, at places) *configs.Config {
 	t.Helper()
 	defaults := listenerDefaults
 	if tr.door == milterDoor {
@@ -226,7 +236,7 @@ func (tr *transcript) settings(t *testing.T, names, upstream string) *configs.Co
 		}
 	}
 	if tr.door == relayDoor {
-		listener["upstream"] = map[string]any{"address": upstream}
+		listener["upstream"] = map[string]any{"address": at[""]}
 	}
 	whole := map[string]any{"dns": map[string]any{"servers": []string{names}}}
 	for _, key := range processKeys {
@@ -235,6 +245,7 @@ func (tr *transcript) settings(t *testing.T, names, upstream string) *configs.Co
 			delete(own, key)
 		}
 	}
+	at.name(whole)
 	merge(listener, own)
 	whole["listeners"] = []any{listener}
 	data, err := yaml.Marshal(whole)
@@ -245,7 +256,7 @@ func (tr *transcript) settings(t *testing.T, names, upstream string) *configs.Co
 	if err != nil {
 		t.Fatalf("%v\n%s", err, data)
 	}
-	if len(tr.files) > 0 {
+	if len(tr.files) > 0 || tr.certified() {
 		cfg.Dir = tr.writeFiles(t)
 	}
 	return cfg
@@ -259,6 +270,9 @@ func (tr *transcript) writeFiles(t *testing.T) string {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if tr.certified() {
+		tr.certify(t, dir)
 	}
 	return dir
 }
@@ -279,16 +293,16 @@ func merge(under, over map[string]any) {
 // playRelay plays the transcript through the relay.
 func (tr *transcript) playRelay(t *testing.T, octets bool) {
 	stage := &stage{marks: newMarks(), words: newWords(), octets: octets, log: new(syncBuffer)}
-	upstream := newScriptedUpstream(t, stage, tr.upstream)
-	tr.serve(t, stage, upstream.addr, func(mailweir net.Addr) {
+	upstreams := tr.newUpstreams(t, stage)
+	tr.serve(t, stage, upstreams.places(), func(mailweir net.Addr) {
 		tr.talk(t, stage, mailweir)
-	}, func() { upstream.end(t) })
+	}, func() { upstreams.end(t) })
 }
 
 // playMilter plays the transcript through the milter, with an MTA in front.
 func (tr *transcript) playMilter(t *testing.T) {
 	stage := &stage{marks: newMarks(), words: newWords(), told: true, log: new(syncBuffer)}
-	tr.serve(t, stage, "", func(mailweir net.Addr) {
+	tr.serve(t, stage, nil, func(mailweir net.Addr) {
 		door, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -333,11 +347,11 @@ func (tr *transcript) talk(t *testing.T, stage *stage, addr net.Addr) {
 }
 
 // serve runs mailweir while play lasts, and looks at its log when all is over.
-func (tr *transcript) serve(t *testing.T, stage *stage, upstream string, play func(net.Addr), end func()) {
+func (tr *transcript) serve(t *testing.T, stage *stage, at places, play func(net.Addr), end func()) {
 	log := stage.log
 	names := peer.Names(t, fromZone(filtertest.NewZone(t, tr.dns)))
 	defer names.Stop()
-	server, err := proxy.New(tr.settings(t, names.Addr, upstream), slog.New(slog.NewJSONHandler(log, nil)))
+	server, err := proxy.New(tr.settings(t, names.Addr, at), slog.New(slog.NewJSONHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,15 +82,15 @@ func (s *session) quit(cmd smtp.Command) error {
 	}
 	s.endTransaction(chain.Result{Reason: "quit"})
 	s.goodbye = true
+	if s.up != nil && s.mayKeep() {
+		s.quitUpstream()
+		s.say(goodbye)
+		return errEnd
+	}
 	if err := s.forgetLeft(); err != nil {
 		return err
 	}
 	if s.up == nil {
-		s.say(goodbye)
-		return errEnd
-	}
-	if s.mayKeep() {
-		s.quitUpstream()
 		s.say(goodbye)
 		return errEnd
 	}
@@ -113,7 +113,7 @@ func (s *session) other(cmd smtp.Command) error {
 	if s.run.Held() || !s.greeted {
 		return s.otherHere(cmd)
 	}
-	if s.up == nil && cmd.Verb == smtp.NOOP {
+	if cmd.Verb == smtp.NOOP && (s.up == nil || s.astray()) {
 		s.say(okay)
 		return nil
 	}
@@ -157,6 +157,7 @@ func (s *session) extra(cmd smtp.Command) error {
 	if err := s.needUpstream(); err != nil {
 		return err
 	}
+	s.upOdd = true
 	s.up.Command(verb, cmd.Args)
 	s.asks = append(s.asks, ask{verb: cmd.Verb})
 	return s.settle()

@@ -68,7 +68,11 @@ func (s *session) line() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.in.ReadLine(max(s.relay.CommandLine, maxAuthLine))
+	line, err := s.in.ReadLine(max(s.relay.CommandLine, maxAuthLine))
+	if err == nil && haproxy.IsHeader(line) { // it has come in pieces
+		err = s.refuseSpoof()
+	}
+	return line, err
 }
 
 func isLetter(c byte) bool { return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' }
@@ -155,6 +159,7 @@ func (s *session) ahead() []byte {
 	if c.layer == nil {
 		return c.peek.Seen()
 	}
+	s.setWriteDeadline() // see beginWait
 	s.polling = true
 	c.layer.Poll(true)
 	err := s.in.Fill()

@@ -234,13 +234,14 @@ func (s *session) confirm() error {
 		err = upstream.ErrOutOfStep
 	}
 	if err != nil {
-		s.logUpstream("end of data", err.Error())
+		s.logUpstream("end of data", err)
 		r := withID(notConfirmed, s.run.Transaction().ID())
 		s.endTransaction(chain.Result{Reply: r, Filter: "upstream", Reason: "upstream_lost"})
 		s.closeUpstream()
 		s.say(r)
 		return nil
 	}
+	s.upTx = false
 	text := reply.Reply()
 	s.sayWire(reply)
 	gone := s.flush() // at once: were it lost now, the client would send the message again

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
 
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
@@ -69,7 +71,7 @@ func (s *session) heloHere(esmtp bool) error {
 	if s.up != nil {
 		s.quitUpstream()
 	}
-	s.greeted, s.offer = true, &nothing
+	s.greeted, s.offer, s.upOffer = true, &nothing, &nothing
 	if esmtp {
 		s.info.HadEHLO = true
 		s.offer = &ownOffer
@@ -104,49 +106,94 @@ func (s *session) sayHello(reply smtp.ServerReply, esmtp bool) {
 // be. An error means that the session has ended; any complete reply of class
 // 2, 4 or 5 is returned.
 func (s *session) heloUpstream() (smtp.ServerReply, error) {
+	reply, err := s.tryHelo()
+	switch {
+	case err == nil:
+		return reply, nil
+	case s.up == nil:
+		return reply, s.notOpened(err)
+	}
+	return reply, s.lostUpstream("EHLO", err)
+}
+
+// tryHelo says the client's greeting to the upstream, opening it if need be,
+// and returns its reply of class 2, 4 or 5. If it fails s.up is nil if there is
+// no connection.
+func (s *session) tryHelo() (smtp.ServerReply, error) {
 	if s.up != nil && s.up.Ready() != nil && !s.authed {
 		s.closeUpstream()
 	}
-	if s.up == nil {
-		if err := s.open(); err != nil {
-			return smtp.ServerReply{}, err
+	for {
+		if s.up == nil {
+			up, err := s.group.Open(s.ctx, s.info, &s.relay.Timeouts.Upstream)
+			if err != nil {
+				return smtp.ServerReply{}, err
+			}
+			s.up = up
 		}
+		reply, err := s.helloTo()
+		if s.authed || !s.wasClosing(reply, err) {
+			return reply, err
+		}
+		s.closeUpstream()
 	}
+}
+
+// wasClosing reports whether a connection that a former session has left was
+// closing when it was taken, so that another may do. Silence is no sign of that.
+func (s *session) wasClosing(reply smtp.ServerReply, err error) bool {
+	return s.up.Reused() && (err != nil || reply.Code == 421) && !errors.Is(err, os.ErrDeadlineExceeded) && s.ctx.Err() == nil
+}
+
+// helloTo says the client's greeting on the connection.
+func (s *session) helloTo() (smtp.ServerReply, error) {
 	if s.up.LMTP() {
 		s.up.Line(append([]byte("LHLO "), s.hello[len("EHLO "):]...))
 	} else {
 		s.up.Line(s.hello)
 	}
-	if err := s.sendQueued(); err != nil {
+	err := s.up.Ready()
+	if err == nil {
+		err = s.up.Flush(s.relay.Timeouts.Upstream.Other)
+	}
+	if err != nil {
 		return smtp.ServerReply{}, err
 	}
 	reply, err := s.up.Reply(s.relay.Timeouts.Upstream.Other)
 	if err == nil && (reply.Class() == 3 || s.up.Buffered() > 0) {
 		err = upstream.ErrStray
 	}
-	if err != nil {
-		return reply, s.lostUpstream("EHLO", err)
+	if err != nil || reply.Class() != 2 {
+		s.upOffer = &nothing
+		return reply, err
 	}
-	s.upOffer = &nothing
-	if s.hello[0] == 'E' && reply.Class() == 2 {
+	s.upOffer, s.upTx = &nothing, false
+	if s.hello[0] == 'E' {
 		s.group.Learn(reply.Wire)
 		s.upOffer = s.relay.offerOf(reply.Wire, s.group.LMTP)
 	}
 	return reply, nil
 }
 
-// open connects to the upstream. If that fails the client hears 421 and the
-// session ends.
-func (s *session) open() error {
-	up, err := s.group.Open(s.ctx, s.info, &s.relay.Timeouts.Upstream)
-	if err == nil {
-		s.up = up
-		return nil
+// notOpened ends a session for which there is no connection to the upstream.
+func (s *session) notOpened(err error) error {
+	if refused, ok := errors.AsType[*upstream.RefusedError](err); ok {
+		return s.unwelcome(refused)
 	}
-	s.logUpstream("connect", err.Error())
+	s.logUpstream("connect", err)
 	r := withID(named(noUpstream, s.relay.Hostname), s.id())
 	s.endTransaction(chain.Result{Reply: r, Filter: "upstream", Reason: "upstream_lost"})
 	s.say(r)
+	return errEnd
+}
+
+// unwelcome ends a session whose client the upstream, which knows who it is, does
+// not want to talk to.
+func (s *session) unwelcome(e *upstream.RefusedError) error {
+	s.endTransaction(chain.Result{Reply: e.Reply, Upstream: e.Reply.String()})
+	s.log(slog.LevelInfo, "refused", "stage", filters.Connect.String(), "filter", "upstream", "reason", "upstream_refuses",
+		"action", filters.Hangup.String(), "upstream", e.Server, "reply", e.Reply.String())
+	s.say(e.Reply)
 	return errEnd
 }
 
@@ -154,13 +201,16 @@ func (s *session) open() error {
 // last. Passwords are not asked for where others can read them.
 func (s *session) offered() *offer {
 	o := s.upOffer
-	for _, r := range s.relay.Routes {
-		if known := r.Upstream.Keywords(); o != &nothing && len(known) > 0 {
-			o = o.both(s.relay.offerOf(known, r.Upstream.LMTP))
-		}
-	}
 	if !s.relay.PlainAuth && !s.encrypted() {
-		return o.clear()
+		o = o.clear()
+	}
+	if o == &nothing {
+		return o
+	}
+	for _, r := range s.relay.Routes {
+		if r.Upstream != s.group {
+			o = s.relay.common(o, r.Upstream)
+		}
 	}
 	return o
 }
@@ -169,12 +219,18 @@ func (s *session) offered() *offer {
 var errLess = errors.New("it offers less than what the client was offered")
 
 // needUpstream makes sure that there is an upstream that waits for a command:
-// the one of before, or, between transactions, a new one that is greeted in
-// the same words.
+// the one of before, or, between transactions, the listener's own, which may
+// have to be greeted in the same words once more.
 func (s *session) needUpstream() error {
+	if s.astray() {
+		if s.up != nil {
+			s.quitUpstream()
+		}
+		s.group = s.relay.Upstream
+	}
 	if s.up != nil {
 		err := s.up.Ready()
-		if err != nil && (s.tx.open || s.authed || len(s.asks) > 0) {
+		if err != nil && (s.upTx || s.authed || len(s.asks) > 0) {
 			return s.lostUpstream("command", err)
 		}
 		if err := s.forgetLeft(); err != nil || s.up != nil {
@@ -227,7 +283,7 @@ func (s *session) upstreamLeft(err error) bool {
 
 // noTakeOver ends a session whose upstream cannot be replaced.
 func (s *session) noTakeOver(err error) error {
-	s.logUpstream("reconnect", err.Error())
+	s.logUpstream("reconnect", err)
 	r := withID(named(upstreamLost, s.relay.Hostname), s.id())
 	s.endTransaction(chain.Result{Reply: r, Filter: "upstream", Reason: "upstream_lost"})
 	s.say(r)

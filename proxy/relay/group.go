@@ -132,7 +132,12 @@ func (s *session) sayWire(reply smtp.ServerReply) {
 func (s *session) note(a ask, reply smtp.ServerReply) {
 	positive := reply.Class() == 2
 	switch a.verb {
+	case smtp.AUTH:
+		s.authed = s.authed || positive // in whatever words
+	case smtp.RSET:
+		s.upTx = s.upTx && !positive
 	case smtp.MAIL:
+		s.upTx = s.upTx || positive
 		if !positive {
 			s.run.Refused(nil, reply.Reply())
 			s.tx.open = false
@@ -158,7 +163,7 @@ func (s *session) note(a ask, reply smtp.ServerReply) {
 // lostUpstream tells the client that the upstream cannot be talked to, and
 // ends the session. What the upstream has said on its own account goes first.
 func (s *session) lostUpstream(during string, err error) error {
-	s.logUpstream(during, err.Error())
+	s.logUpstream(during, err)
 	r := withID(named(upstreamLost, s.relay.Hostname), s.id())
 	var fault smtp.Fault
 	switch {
@@ -189,9 +194,11 @@ func (s *session) lastWords() (smtp.ServerReply, bool) {
 func (s *session) closeUpstream() {
 	if s.up != nil {
 		s.up.Close()
-		s.up = nil
+		s.dropUpstream()
 	}
 }
+
+func (s *session) dropUpstream() { s.up, s.upTx, s.upOdd = nil, false, false }
 
 // quitUpstream leaves the upstream, which waits for a command: to a later session
 // if that is allowed, or with QUIT.
@@ -201,19 +208,24 @@ func (s *session) quitUpstream() {
 	} else {
 		s.up.Quit()
 	}
-	s.up = nil
+	s.dropUpstream()
 }
 
-// mayKeep reports whether another session may have the upstream's connection.
-func (s *session) mayKeep() bool { return s.group.Reuse && !s.authed }
+// mayKeep reports whether another session may have the upstream's connection:
+// one on which nobody has logged in, and no transaction is under way.
+func (s *session) mayKeep() bool { return s.group.Reuse && !s.authed && !s.upTx && !s.upOdd }
 
-// logUpstream logs what went wrong with the upstream.
-func (s *session) logUpstream(during, why string) {
-	at := s.group.Name
+// logUpstream logs what went wrong with the upstream. One that does not take
+// from us who the client is, is for the administrator to set right.
+func (s *session) logUpstream(during string, err error) {
+	at, level := s.group.Name, slog.LevelWarn
 	if s.up != nil {
 		at = s.up.Server()
 	}
-	s.log(slog.LevelWarn, "upstream failed", "upstream", at, "during", during, "error", why)
+	if _, ok := errors.AsType[*upstream.IdentityError](err); ok {
+		level = slog.LevelError
+	}
+	s.log(level, "upstream failed", "upstream", at, "during", during, "error", err.Error())
 }
 
 // endTransaction closes and logs the transaction, if there is one.

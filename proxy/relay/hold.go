@@ -86,13 +86,14 @@ func (s *session) sendEnvelope(edits []filters.Edit) (smtp.ServerReply, error) {
 		if reply, err := s.step(smtp.RSET, func() { s.up.Command("RSET", nil) }); err != nil || reply.Class() != 2 {
 			return reply, err
 		}
+		s.upTx = false
 		if err := s.forward(); err != nil {
 			return smtp.ServerReply{}, err
 		}
 		if reply, err := s.step(smtp.MAIL, func() { s.up.Path("MAIL FROM:", from) }); err != nil || reply.Class() != 2 {
 			return reply, err
 		}
-		added = rcpts
+		s.upTx, added = true, rcpts
 	}
 	for _, to := range added {
 		if reply, err := s.step(smtp.RCPT, func() { s.up.Path("RCPT TO:", to) }); err != nil || reply.Class() != 2 {
@@ -201,6 +202,7 @@ func (s *session) resetUpstream() error {
 		s.closeUpstream()
 		return nil
 	}
+	s.upTx = false
 	s.up.Release()
 	return nil
 }

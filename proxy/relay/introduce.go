@@ -6,8 +6,10 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 
+	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/proxy/haproxy"
 )
 
@@ -19,30 +21,35 @@ func (t *terms) proxied(peer netip.Addr) bool {
 // introduce is all that comes before the first octet of SMTP: a proxy that tells
 // who the client is, and TLS. An error means that the session has ended.
 func (s *session) introduce() error {
+	implicit := s.relay.TLS != nil && s.relay.TLS.Implicit
 	if s.relay.proxied(s.info.Client.Addr()) {
 		if err := s.hearProxy(); err != nil {
+			if !implicit { // else nobody would understand what there is to say
+				s.linger()
+			}
 			return err
 		}
 	}
-	if s.relay.TLS != nil && s.relay.TLS.Implicit {
+	if implicit {
 		return s.encrypt()
 	}
 	return nil
 }
 
 // hearProxy takes the PROXY header that the peer owes, and nothing behind it.
+// After an error, what there is to say is queued.
 func (s *session) hearProxy() error {
-	if err := s.allow(s.relay.Timeouts.Header); err != nil {
-		return err
-	}
-	h, err := haproxy.Read(s.conn)
-	s.endWait()
+	h, err := s.readProxy()
 	switch {
-	case errors.Is(err, io.EOF): // a health check that only connects
+	case err != nil && s.isDraining():
+		s.say(shuttingDown)
+		return err
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET): // a health check that only connects
 		s.log(slog.LevelDebug, "a proxy has connected and said nothing")
 		return err
 	case err != nil:
-		return s.refuseProxy(err)
+		s.refuseProxy(err)
+		return err
 	case h.Local: // the proxy's own health check
 		return s.counts(s.info.Client.Addr())
 	}
@@ -55,6 +62,14 @@ func (s *session) hearProxy() error {
 	return s.counts(s.info.Client.Addr())
 }
 
+func (s *session) readProxy() (haproxy.Header, error) {
+	if err := s.allow(s.relay.Timeouts.Header); err != nil {
+		return haproxy.Header{}, err
+	}
+	defer s.endWait()
+	return haproxy.Read(s.conn)
+}
+
 // allow gives the client that long for what it has to do before SMTP begins.
 func (s *session) allow(patience time.Duration) error {
 	s.expect(patience)
@@ -62,31 +77,25 @@ func (s *session) allow(patience time.Duration) error {
 }
 
 // counts has the session count as one of that client. If there is no place for
-// it the client is told.
+// it, the answer is queued.
 func (s *session) counts(client netip.Addr) error {
 	if reason := s.relay.Limiter.move(s.counted, client); reason != "" {
-		s.out = s.out[:0]
-		s.refuseSession("limits", reason, tooManySessions)
-		s.linger()
+		s.refuseAt(filters.Connect, "limits", reason, tooManySessions)
 		return errEnd
 	}
 	s.counted = client
 	return nil
 }
 
-// refuseProxy ends a session whose proxy does not say who the client is.
-func (s *session) refuseProxy(err error) error {
+// refuseProxy refuses a session whose proxy does not say who the client is.
+func (s *session) refuseProxy(err error) {
 	var late net.Error
 	if errors.As(err, &late) && late.Timeout() {
 		err = errors.New("PROXY header: none came in time")
 	}
 	s.log(slog.LevelWarn, "refused a connection without a good PROXY header: the proxy must send one, or its address must leave proxy_protocol_from",
 		"error", err.Error())
-	if s.relay.TLS == nil || !s.relay.TLS.Implicit {
-		s.say(noHeader)
-		s.linger()
-	}
-	return err
+	s.say(noHeader)
 }
 
 // refuseSpoof ends a session whose client sends a PROXY header: before the

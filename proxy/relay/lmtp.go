@@ -3,6 +3,7 @@ package relay
 import (
 	"bytes"
 	"log/slog"
+	"time"
 
 	"github.com/mailweir/mailweir/proxy/smtp"
 	"github.com/mailweir/mailweir/proxy/upstream"
@@ -12,20 +13,22 @@ import (
 // reply for each recipient (RFC 2033 section 4.2), and one of them goes to the
 // client: a refusal for now if there is any, since then the client comes again;
 // else one for good; acceptance only if all have accepted. Who has accepted
-// besides may get the message twice, but nobody loses it.
+// besides may get the message twice, but nobody loses it. All of them together
+// may take as long as one: the client waits no longer.
 func (s *session) finalReply() (smtp.ServerReply, error) {
 	patience := s.relay.Timeouts.Upstream.EndOfData
+	end := time.Now().Add(patience)
 	worst, err := s.up.Reply(patience)
 	if !s.group.LMTP || err != nil || !final(worst) {
 		return worst, err
 	}
+	worst.Wire = bytes.Clone(worst.Wire)
 	accepted := 0
 	if worst.Class() == 2 {
 		accepted++
 	}
 	for range s.recipients() - 1 {
-		worst.Wire = bytes.Clone(worst.Wire)
-		reply, err := s.up.Reply(patience)
+		reply, err := s.up.Reply(time.Until(end))
 		if err != nil {
 			return reply, err
 		}
@@ -34,6 +37,7 @@ func (s *session) finalReply() (smtp.ServerReply, error) {
 		}
 		if graver(reply, worst) {
 			worst = reply
+			worst.Wire = bytes.Clone(reply.Wire)
 		}
 		if reply.Class() == 2 {
 			accepted++

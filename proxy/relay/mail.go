@@ -28,6 +28,11 @@ func (s *session) mail(cmd smtp.Command) error {
 	if err := s.settle(); err != nil {
 		return err
 	}
+	if s.upTx { // a refused chunk has ended the one before, but not there
+		if err := s.resetUpstream(); err != nil {
+			return err
+		}
+	}
 	s.tx.begin()
 	from := s.tx.path()
 	if err := smtp.ParseMail(cmd.Args, from, &s.arena); err != nil {
@@ -115,10 +120,9 @@ func (s *session) rcpt(cmd smtp.Command) error {
 		s.answer(with(badParam, key))
 		return nil
 	}
-	if s.elsewhere(to) {
+	if told, err := s.elsewhere(to); told || err != nil {
 		s.tx.used--
-		s.answer(otherGroup)
-		return nil
+		return err
 	}
 	d := s.run.Rcpt(to)
 	if d.Refuses() {
@@ -134,11 +138,11 @@ func (s *session) rcpt(cmd smtp.Command) error {
 		s.answer(rcptOK)
 		return nil
 	}
-	if told, err := s.route(to); told || err != nil {
-		return err
-	}
 	if s.knownRcpt(to) {
 		return nil
+	}
+	if told, err := s.route(to); told || err != nil {
+		return err
 	}
 	s.up.Path("RCPT TO:", to)
 	s.tx.pending++

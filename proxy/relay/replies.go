@@ -20,7 +20,7 @@ var (
 	noHeader        = reply(421, 4, 7, 0, "%h PROXY header expected, closing connection")
 	noProxy         = reply(421, 4, 7, 0, "%h PROXY header refused, closing connection")
 	tooManyFails    = reply(421, 4, 7, 0, "%h Too many failed log-ins, try again later")
-	lessOffered     = reply(451, 4, 3, 0, "Mail service for that domain is not ready, try again later")
+	routeDown       = reply(451, 4, 3, 0, "Mail service for that domain is not ready, try again later")
 	otherGroup      = reply(452, 4, 5, 3, "Recipient needs a transaction of its own, send it again")
 
 	badLine      = reply(500, 5, 5, 2, "Command refused: ")

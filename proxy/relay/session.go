@@ -28,12 +28,15 @@ type session struct {
 	in      *smtp.Reader
 	out     []byte // replies not written yet
 	info    *filters.Session
-	counted netip.Addr // whose session the limiter takes it for
+	counted netip.Addr   // whose session the limiter takes it for
+	told    smtp.XClient // by XCLIENT, of a client whose address is yet to come
 	run     *chain.Run
 	ctx     context.Context
 	stop    context.CancelFunc
 
 	up      *upstream.Conn  // nil while there is none
+	upTx    bool            // it is inside of a transaction
+	upOdd   bool            // it was told what is only passed on: nobody knows what it makes of that
 	group   *upstream.Group // that it is of, or will be
 	upOffer *offer          // the upstream's, by its last reply to EHLO
 	hello   []byte          // the client's HELO or EHLO, to say again to another upstream
@@ -96,7 +99,7 @@ var (
 )
 
 func newSession(r *terms, conn net.Conn, client netip.AddrPort, counted netip.Addr) *session {
-	s := &session{relay: r, conn: conn, counted: counted, offer: &nothing, group: r.Upstream}
+	s := &session{relay: r, conn: conn, counted: counted, offer: &nothing, upOffer: &nothing, group: r.Upstream}
 	s.info = &filters.Session{
 		ID:       door.NewID(),
 		Listener: r.Name,
@@ -246,7 +249,7 @@ const maxKept = 1 << 10
 
 // say queues a reply of ours. Nothing may be outstanding.
 func (s *session) say(r filters.Reply) {
-	if r.Code >= 400 {
+	if r.Code >= 400 && r != otherGroup { // that is how many recipients there are, and nobody's error
 		s.errors++
 	}
 	s.out = smtp.AppendReply(s.out, named(r, s.relay.Hostname))
@@ -265,9 +268,13 @@ func (s *session) answer(r filters.Reply) {
 
 // refuseSession says why the session ends now, and logs it.
 func (s *session) refuseSession(filter, reason string, r filters.Reply) {
+	s.refuseAt(filters.Command, filter, reason, r)
+}
+
+func (s *session) refuseAt(stage filters.Stage, filter, reason string, r filters.Reply) {
 	r = withID(named(r, s.relay.Hostname), s.id())
 	s.say(r)
-	s.log(slog.LevelInfo, "refused", "stage", filters.Command.String(), "filter", filter, "reason", reason,
+	s.log(slog.LevelInfo, "refused", "stage", stage.String(), "filter", filter, "reason", reason,
 		"action", filters.Hangup.String(), "reply", r.String())
 }
 

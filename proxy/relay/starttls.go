@@ -35,6 +35,7 @@ func (s *session) starttls(cmd smtp.Command) error {
 		s.log(slog.LevelWarn, "threw away what was sent in clear behind STARTTLS", "octets", n)
 		s.in.Discard(n)
 	}
+	s.in.Release()
 	s.say(startTLS)
 	if err := s.flush(); err != nil {
 		return err
@@ -50,12 +51,13 @@ func (s *session) starttls(cmd smtp.Command) error {
 func (s *session) encrypted() bool { return s.info.TLS.Version != "" }
 
 // mustEncrypt reports whether a command is refused for want of TLS (RFC 3207
-// section 4).
+// section 4). BDAT is not: it finds no transaction, and its chunk, which follows
+// in any case, is no commands.
 func (s *session) mustEncrypt(v smtp.Verb) bool {
 	if s.relay.TLS == nil || !s.relay.TLS.Require || s.encrypted() {
 		return false
 	}
-	return v != smtp.NOOP && v != smtp.EHLO && v != smtp.STARTTLS && v != smtp.QUIT
+	return v != smtp.NOOP && v != smtp.EHLO && v != smtp.STARTTLS && v != smtp.QUIT && v != smtp.BDAT
 }
 
 // encrypt changes to TLS, with a reader that has never seen the plain octets.
@@ -63,8 +65,8 @@ func (s *session) mustEncrypt(v smtp.Verb) bool {
 func (s *session) encrypt() error {
 	ctx, cancel := context.WithTimeout(s.ctx, s.relay.Timeouts.Handshake)
 	defer cancel()
-	if err := s.allow(s.relay.Timeouts.Handshake); err != nil {
-		return err
+	if s.allow(s.relay.Timeouts.Handshake) != nil {
+		return errHandshake
 	}
 	s.setWriteDeadline()
 	look := peek.New(s.conn)
@@ -73,7 +75,9 @@ func (s *session) encrypt() error {
 	err := conn.HandshakeContext(ctx)
 	s.endWait()
 	if err != nil {
-		s.log(slog.LevelInfo, "TLS handshake failed", "error", smtp.Clean(err.Error()))
+		if !s.isDraining() {
+			s.log(slog.LevelInfo, "TLS handshake failed", "error", smtp.Clean(err.Error()))
+		}
 		return errHandshake
 	}
 	s.mu.Lock()

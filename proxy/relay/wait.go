@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"crypto/tls"
 	"errors"
 	"os"
 	"time"
@@ -52,6 +53,9 @@ func (s *session) beginWait() error {
 	}
 	if s.hearing != nil && s.hearing.Err() != nil {
 		return s.conn.SetReadDeadline(longAgo)
+	}
+	if _, ok := s.conn.(*tls.Conn); ok {
+		s.conn.SetWriteDeadline(s.deadline) // it may be asked for new keys, and answers while it reads (RFC 8446 section 4.6.3)
 	}
 	return s.conn.SetReadDeadline(s.deadline)
 }

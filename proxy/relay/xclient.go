@@ -6,6 +6,7 @@ import (
 
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/proxy/internal/door"
 	"github.com/mailweir/mailweir/proxy/smtp"
 )
 
@@ -36,21 +37,41 @@ func (s *session) xclient(cmd smtp.Command) error {
 		s.say(with(badXClient, err.Error()))
 		return nil
 	}
-	info := s.fresh()
-	if err := tell(info, &x); err != nil {
-		s.say(with(badXClient, err.Error()))
+	if x.Given(smtp.XAddr) && !x.Addr.IsValid() {
+		s.say(with(badXClient, "ADDR must be known"))
 		return nil
 	}
+	s.join(&x)
+	info := s.fresh()
+	tell(info, &x)
 	return s.restart(info)
+}
+
+// join adds what commands before have told. A client may be told in several, of
+// which that with its address is the last: who may say XCLIENT is decided by
+// the address in force. One without an address adds to what is known. LOGIN
+// holds for its command only, as in Postfix.
+func (s *session) join(x *smtp.XClient) {
+	if x.Given(smtp.XName) {
+		s.told.Name = x.Name
+	}
+	if x.Given(smtp.XPort) {
+		s.told.Port = x.Port
+	}
+	s.told.Has |= x.Has & (smtp.XName | smtp.XPort)
+	x.Name, x.Port, x.Has = s.told.Name, s.told.Port, x.Has|s.told.Has
+	switch {
+	case x.Given(smtp.XAddr):
+		s.told = smtp.XClient{}
+	case !x.Given(smtp.XName):
+		x.Name = s.info.ClientName
+	}
 }
 
 // tell makes known what XCLIENT tells. The greeting that it may tell of comes
 // again from the client's side.
-func tell(info *filters.Session, x *smtp.XClient) error {
+func tell(info *filters.Session, x *smtp.XClient) {
 	if x.Given(smtp.XAddr) {
-		if !x.Addr.IsValid() {
-			return smtp.Fault("ADDR must be known")
-		}
 		info.Via = info.Client
 		info.Client = netip.AddrPortFrom(x.Addr, 0)
 	}
@@ -67,14 +88,13 @@ func tell(info *filters.Session, x *smtp.XClient) error {
 	if x.Login != "" {
 		info.AuthType, info.AuthUser = smtp.XCLIENT.String(), x.Login
 	}
-	return nil
 }
 
-// fresh returns a session on the same connection of which nothing is known but
-// what holds for the connection.
+// fresh returns another session on the same connection, of which nothing is
+// known but what holds for the connection.
 func (s *session) fresh() *filters.Session {
 	return &filters.Session{
-		ID:       s.info.ID,
+		ID:       door.NewID(),
 		Listener: s.info.Listener,
 		Hostname: s.info.Hostname,
 		Client:   s.info.Client,
@@ -87,16 +107,16 @@ func (s *session) fresh() *filters.Session {
 
 // restart begins the session anew, as one of another client.
 func (s *session) restart(info *filters.Session) error {
-	if err := s.counts(info.Client.Addr()); err != nil {
-		return err
-	}
 	s.forget("xclient")
 	if s.up != nil {
 		s.quitUpstream()
 	}
-	s.log(slog.LevelDebug, "the client is told by XCLIENT", "is", info.Client.String())
+	s.log(slog.LevelDebug, "the client is told by XCLIENT", "is", info.Client.String(), "session", info.ID)
+	s.info, s.errors = info, 0
+	if err := s.counts(info.Client.Addr()); err != nil {
+		return err
+	}
 	s.run.Close()
-	s.info, s.authed = info, false
 	if s.conduct != nil {
 		s.conduct.secret = false
 	}
@@ -104,9 +124,14 @@ func (s *session) restart(info *filters.Session) error {
 }
 
 // forget ends the transaction and what the client has said of itself: as on a
-// new connection, it has to greet again.
+// new connection, it has to greet again and to log in. An upstream that takes it
+// for somebody is left.
 func (s *session) forget(reason string) {
 	s.endTransaction(chain.Result{Reason: reason})
+	if s.up != nil && (s.authed || s.info.AuthType != "") {
+		s.quitUpstream()
+	}
+	s.authed, s.info.AuthType, s.info.AuthUser = false, "", ""
 	s.greeted, s.hello, s.offer = false, s.hello[:0], &nothing
 	s.info.Helo, s.info.ESMTP, s.info.HadEHLO = "", false, false
 }
