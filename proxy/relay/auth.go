@@ -64,7 +64,7 @@ func (s *session) guessesOn() bool {
 // section 6): other refusals are not about what the client knows.
 func (s *session) noteAuth(who *sasl.Exchange, reply smtp.ServerReply) {
 	switch {
-	case reply.Code == 235:
+	case reply.Class() == 2: // in whatever words
 		s.authed = true
 		s.info.AuthType, s.info.AuthUser = who.Mechanism(), who.User()
 	case reply.Code == 535 && s.relay.Failures != nil:

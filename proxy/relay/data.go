@@ -241,7 +241,6 @@ func (s *session) confirm() error {
 		s.say(r)
 		return nil
 	}
-	s.upTx = false
 	text := reply.Reply()
 	s.sayWire(reply)
 	gone := s.flush() // at once: were it lost now, the client would send the message again

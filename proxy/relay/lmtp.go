@@ -16,6 +16,7 @@ import (
 // besides may get the message twice, but nobody loses it. All of them together
 // may take as long as one: the client waits no longer.
 func (s *session) finalReply() (smtp.ServerReply, error) {
+	s.upTx = false // whatever comes
 	patience := s.relay.Timeouts.Upstream.EndOfData
 	end := time.Now().Add(patience)
 	worst, err := s.up.Reply(patience)

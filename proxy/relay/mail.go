@@ -35,23 +35,21 @@ func (s *session) mail(cmd smtp.Command) error {
 	}
 	s.tx.begin()
 	from := s.tx.path()
-	if err := smtp.ParseMail(cmd.Args, from, &s.arena); err != nil {
-		s.answer(pathReply(err, badMail, badSender))
-		return nil
-	}
-	if key := s.offer.refusedParam(from); key != "" {
-		s.answer(with(badParam, key))
-		return nil
-	}
-	declared, ok := declaredSize(from)
-	if !ok {
-		s.answer(badParams)
+	declared, fault := s.readMail(cmd, from)
+	if fault.Code != 0 {
+		s.answer(fault)
 		return nil
 	}
 	d := s.run.Mail(from, declared)
 	if d.Refuses() {
 		return s.refuse(d)
 	}
+	return s.announce(from)
+}
+
+// announce tells the upstream of a sender, unless that is for later, or for
+// nobody.
+func (s *session) announce(from *filters.Path) error {
 	s.tx.open = true
 	_, s.tx.smtputf8 = from.Param("SMTPUTF8")
 	body, _ := from.Param("BODY")
@@ -72,6 +70,21 @@ func (s *session) mail(cmd smtp.Command) error {
 	}
 	s.up.Path("MAIL FROM:", from)
 	return s.ask(smtp.MAIL, nil)
+}
+
+// readMail reads a sender, and the size that is declared. fault is what is wrong.
+func (s *session) readMail(cmd smtp.Command, from *filters.Path) (declared int64, fault filters.Reply) {
+	if err := smtp.ParseMail(cmd.Args, from, &s.arena); err != nil {
+		return 0, pathReply(err, badMail, badSender)
+	}
+	if key := s.offer.refusedParam(from); key != "" {
+		return 0, with(badParam, key)
+	}
+	declared, ok := declaredSize(from)
+	if !ok {
+		return 0, badParams
+	}
+	return declared, filters.Reply{}
 }
 
 // openFor finds an upstream for the transaction that has just begun.

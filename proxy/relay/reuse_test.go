@@ -85,28 +85,32 @@ func TestReuseSeveral(t *testing.T) {
 	}
 }
 
+// partings are what sessions have done when they end, and how many connections
+// that session and the next one take.
+var partings = map[string]struct {
+	lines []string
+	conns int
+}{
+	"greeting":         {nil, 1},
+	"message":          {one, 1},
+	"reset":            {[]string{"MAIL FROM:<s@x>", "250", "RCPT TO:<1@y>", "250", "RSET", "250"}, 1},
+	"refused sender":   {[]string{"MAIL FROM:<no@x>", "550"}, 1},
+	"sender":           {[]string{"MAIL FROM:<s@x>", "250"}, 2},
+	"recipient":        {[]string{"MAIL FROM:<s@x>", "250", "RCPT TO:<1@y>", "250"}, 2},
+	"DATA refused":     {[]string{"MAIL FROM:<s@x>", "250", "DATA", "503"}, 2},
+	"chunk":            {[]string{"MAIL FROM:<s@x>", "250", "RCPT TO:<1@y>", "250", "BDAT 4\r\nab", "250"}, 2},
+	"chunks":           {[]string{"MAIL FROM:<s@x>", "250", "RCPT TO:<1@y>", "250", "BDAT 4\r\nab", "250", "BDAT 0 LAST", "250"}, 1},
+	"greeting in it":   {[]string{"MAIL FROM:<s@x>", "250", "RCPT TO:<1@y>", "250", "EHLO d", "250"}, 1},
+	"logged in":        {[]string{"AUTH PLAIN AGpvZQBzZWNyZXQ=", "235"}, 2},
+	"logged in, reset": {[]string{"AUTH PLAIN AGpvZQBzZWNyZXQ=", "235", "RSET", "250", "EHLO d", "250"}, 2},
+	"text":             {[]string{"MAIL FROM:<s@x>", "250", "RCPT TO:<1@y>", "250", "DATA", "354", "two"}, 2},
+	"AUTH":             {[]string{"AUTH LOGIN", "334"}, 2},
+	"verb":             {[]string{"VRFY x", "252", "NOOP", "250"}, 1},
+}
+
 // However a session ends, the next one finds no trace of it.
 func TestReuseLeavesNothing(t *testing.T) {
-	for name, c := range map[string]struct {
-		lines []string
-		conns int // that two sessions take
-	}{
-		"greeting":         {nil, 1},
-		"message":          {one, 1},
-		"reset":            {[]string{"MAIL FROM:<s@x>", "250", "RCPT TO:<1@y>", "250", "RSET", "250"}, 1},
-		"refused sender":   {[]string{"MAIL FROM:<no@x>", "550"}, 1},
-		"sender":           {[]string{"MAIL FROM:<s@x>", "250"}, 2},
-		"recipient":        {[]string{"MAIL FROM:<s@x>", "250", "RCPT TO:<1@y>", "250"}, 2},
-		"DATA refused":     {[]string{"MAIL FROM:<s@x>", "250", "DATA", "503"}, 2},
-		"chunk":            {[]string{"MAIL FROM:<s@x>", "250", "RCPT TO:<1@y>", "250", "BDAT 4\r\nab", "250"}, 2},
-		"chunks":           {[]string{"MAIL FROM:<s@x>", "250", "RCPT TO:<1@y>", "250", "BDAT 4\r\nab", "250", "BDAT 0 LAST", "250"}, 1},
-		"greeting in it":   {[]string{"MAIL FROM:<s@x>", "250", "RCPT TO:<1@y>", "250", "EHLO d", "250"}, 1},
-		"logged in":        {[]string{"AUTH PLAIN AGpvZQBzZWNyZXQ=", "235"}, 2},
-		"logged in, reset": {[]string{"AUTH PLAIN AGpvZQBzZWNyZXQ=", "235", "RSET", "250", "EHLO d", "250"}, 2},
-		"text":             {[]string{"MAIL FROM:<s@x>", "250", "RCPT TO:<1@y>", "250", "DATA", "354", "two"}, 2},
-		"AUTH":             {[]string{"AUTH LOGIN", "334"}, 2},
-		"verb":             {[]string{"VRFY x", "252", "NOOP", "250"}, 1},
-	} {
+	for name, c := range partings {
 		for _, end := range []string{"QUIT", "close"} {
 			if end == "QUIT" && (name == "text" || name == "AUTH") {
 				continue
