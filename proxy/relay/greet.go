@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 
 	"github.com/mailweir/mailweir/filters"
@@ -44,6 +43,7 @@ func (s *session) helo(cmd smtp.Command) error {
 		return s.greet(reply, esmtp)
 	}
 	s.sayWire(reply)
+	s.noGreeting(cmd.Verb, reply.Reply())
 	if reply.Code == 421 {
 		s.closeUpstream()
 		return errEnd
@@ -184,16 +184,6 @@ func (s *session) notOpened(err error) error {
 	r := withID(named(noUpstream, s.relay.Hostname), s.id())
 	s.endTransaction(chain.Result{Reply: r, Filter: "upstream", Reason: "upstream_lost"})
 	s.say(r)
-	return errEnd
-}
-
-// unwelcome ends a session whose client the upstream, which knows who it is, does
-// not want to talk to.
-func (s *session) unwelcome(e *upstream.RefusedError) error {
-	s.endTransaction(chain.Result{Reply: e.Reply, Upstream: e.Reply.String()})
-	s.log(slog.LevelInfo, "refused", "stage", filters.Connect.String(), "filter", "upstream", "reason", "upstream_refuses",
-		"action", filters.Hangup.String(), "upstream", e.Server, "reply", e.Reply.String())
-	s.say(e.Reply)
 	return errEnd
 }
 

@@ -30,7 +30,7 @@ type Leaf struct {
 	Names      []string  // host names and IP addresses
 	Client     bool      // for clients, otherwise for servers
 	NotBefore  time.Time // an hour ago if zero
-	NotAfter   time.Time // in a day if zero
+	NotAfter   time.Time // in 60 days if zero: none expires soon
 
 	ca bool // may issue others
 }
@@ -138,7 +138,7 @@ func (l Leaf) template(t testing.TB) *x509.Certificate {
 		c.NotBefore = time.Now().Add(-time.Hour)
 	}
 	if c.NotAfter.IsZero() {
-		c.NotAfter = time.Now().Add(24 * time.Hour)
+		c.NotAfter = time.Now().AddDate(0, 0, 60)
 	}
 	for _, name := range l.Names {
 		if ip := net.ParseIP(name); ip != nil {

@@ -19,9 +19,10 @@ type DovecotOptions struct {
 }
 
 // A DovecotInstance is a private Dovecot, in a directory of its own. It takes mail
-// over LMTP, and tells a Postfix who may log in.
+// over LMTP, from clients that may say XCLIENT, and tells a Postfix who may log in.
 type DovecotInstance struct {
 	Addr       string // where it takes mail over LMTP
+	Behind     string // the same, from proxies, which must send a PROXY header first
 	Socket     string // the same, as a Unix socket
 	AuthSocket string // where Postfix asks
 
@@ -44,7 +45,7 @@ func Dovecot(t testing.TB, o DovecotOptions) *DovecotInstance {
 	tree := dovecotTree(t)
 	var err error
 	for range 3 { // another process may have taken the free port
-		d := &DovecotInstance{Addr: FreeAddr(t), dir: rootDir(t, "mailweir-dovecot-")}
+		d := &DovecotInstance{Addr: FreeAddr(t), Behind: FreeAddr(t), dir: rootDir(t, "mailweir-dovecot-")}
 		d.Socket, d.AuthSocket = d.path("lmtp"), d.path("auth")
 		d.configure(t, o)
 		if d.run, err = proc.Start(d.command(tree), os.Stderr); err != nil {

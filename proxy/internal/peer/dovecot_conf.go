@@ -23,6 +23,8 @@ first_valid_uid = 1
 first_valid_gid = 1
 auth_mechanisms = plain login cram-md5 digest-md5 scram-sha-256
 auth_failure_delay = 0
+login_trusted_networks = 127.0.0.0/8
+haproxy_trusted_networks = 127.0.0.0/8
 auth_verbose = yes
 mail_location = maildir:%[1]s/mail/%%u
 mail_plugins = quota
@@ -55,6 +57,11 @@ service lmtp {
     address = %[2]s
     port = %[3]s
   }
+  inet_listener lmtp-proxy {
+    address = %[2]s
+    port = %[4]s
+    haproxy = yes
+  }
 }
 `
 
@@ -65,10 +72,14 @@ func (d *DovecotInstance) configure(t testing.TB, o DovecotOptions) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, behind, err := net.SplitHostPort(d.Behind)
+	if err != nil {
+		t.Fatal(err)
+	}
 	nobody := userID(t, "nobody")
 	makeDir(t, d.path("state"), 0, 0, 0o755)
 	makeDir(t, d.path("mail"), nobody, 0, 0o700)
-	conf := fmt.Sprintf(dovecotConf, d.dir, host, port)
+	conf := fmt.Sprintf(dovecotConf, d.dir, host, port, behind)
 	if o.TLS == nil {
 		conf += "ssl = no\n"
 	} else {

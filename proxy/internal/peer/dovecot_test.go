@@ -101,7 +101,8 @@ func TestLMTP(t *testing.T) {
 	peer.Logged(t, dovecot, `lmtp\(joe\).* saved mail to INBOX`)
 }
 
-// Dovecot takes LMTP on its Unix socket too, and speaks TLS.
+// Dovecot takes LMTP on its Unix socket too, speaks TLS, and takes on trust who its
+// client says that it speaks for.
 func TestLMTPSocket(t *testing.T) {
 	ca := peer.NewAuthority(t)
 	dovecot := peer.Dovecot(t, peer.DovecotOptions{
@@ -117,4 +118,29 @@ func TestLMTPSocket(t *testing.T) {
 	c.Do("250", "MAIL FROM:<a@test.example>")
 	c.Do("250", "RCPT TO:<joe>")
 	c.Quit()
+	for addr, told := range map[string]string{
+		dovecot.Addr:   "LHLO proxy.test.example\r\nXCLIENT ADDR=192.0.2.7 PORT=4711\r\n",
+		dovecot.Behind: "PROXY TCP4 192.0.2.7 192.0.2.1 4711 24\r\n",
+	} {
+		c := peer.DialFrom(t, "", addr)
+		c.Write(told)
+		for range strings.Count(told, "\n") { // of the greeting, if not of the header
+			c.Expect("2")
+		}
+		if addr == dovecot.Addr {
+			c.Expect("220")
+		}
+		c.Do("250", "LHLO client.test.example")
+		c.Do("250", "MAIL FROM:<a@test.example>")
+		c.Do("250", "RCPT TO:<joe>")
+		c.Do("354", "DATA")
+		c.Write("Subject: a test\r\n\r\nbody\r\n.\r\n")
+		c.Expect("250")
+		c.Quit()
+	}
+	for _, m := range dovecot.Mailbox(t, "joe") {
+		if !strings.Contains(m, "Received: from client.test.example ([192.0.2.7])") {
+			t.Errorf("Dovecot does not know the client: %q", m)
+		}
+	}
 }

@@ -59,6 +59,7 @@ defaults
   option dontlognull
   option log-health-checks
   timeout connect 10s
+  timeout check 20s
   timeout client 60s
   timeout server 60s
 listen smtp

@@ -76,3 +76,30 @@ func TestPostfixAltersNothing(t *testing.T) {
 		})
 	}
 }
+
+// What Postfix has acknowledged is there after it was killed, once.
+func TestPostfixKilled(t *testing.T) {
+	postfix := peer.Postfix(t, peer.PostfixOptions{
+		Main: map[string]string{"smtpd_client_restrictions": "check_client_access static:HOLD"},
+	})
+	for i := range 2 {
+		c := peer.Dial(t, postfix.Addr)
+		c.Hello()
+		c.Do("250", "MAIL FROM:<a@test.example>")
+		c.Do("250", "RCPT TO:<b@test.example>")
+		c.Do("354", "DATA")
+		c.Write(fmt.Sprintf("Subject: number %d\r\n\r\nbody\r\n.\r\n", i))
+		c.Expect("250")
+		postfix.Kill(t)
+		if reply, err := c.Reply(); err == nil {
+			t.Errorf("it goes on: %q", reply)
+		}
+		postfix.Start(t)
+	}
+	held := strings.Join(postfix.Held(t), "")
+	for i := range 2 {
+		if n := strings.Count(held, fmt.Sprintf("Subject: number %d", i)); n != 1 {
+			t.Errorf("message %d is there %d times", i, n)
+		}
+	}
+}

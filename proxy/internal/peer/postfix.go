@@ -39,8 +39,9 @@ type PostfixInstance struct {
 	Addr6    string   // the same in IPv6; "" outside of a namespace
 	Services []string // where it takes mail too, as the options say
 
-	dir string
-	run *proc.Process
+	dir   string
+	where *Netns
+	run   *proc.Process
 }
 
 // Postfix starts a Postfix that takes mail from loopback and passes it on
@@ -52,24 +53,64 @@ func Postfix(t testing.TB, o PostfixOptions) *PostfixInstance {
 	needRoot(t, "Postfix")
 	var err error
 	for range 3 { // another process may have taken the free port
-		p := &PostfixInstance{Addr: o.Netns.FreeAddr(t), dir: postfixDir(t)}
+		p := &PostfixInstance{Addr: o.Netns.FreeAddr(t), dir: postfixDir(t), where: o.Netns}
 		p.Addr6 = o.Netns.addr6(p.Addr)
 		for range o.Services {
 			p.Services = append(p.Services, o.Netns.FreeAddr(t))
 		}
 		p.configure(t, o)
-		if p.run, err = proc.Start(o.Netns.command(postfixMaster, "-c", p.path("conf"), "-d"), os.Stderr); err != nil {
-			t.Fatal(err)
-		}
-		if err = p.run.ListeningTo(o.Netns.dial, p.Addr, 20*time.Second); err == nil {
+		if err = p.start(t); err == nil {
 			t.Cleanup(func() { p.stop(t) })
 			return p
 		}
-		p.run.Stop(time.Second)
-		t.Logf("Postfix: %s", p.Log())
 	}
 	t.Fatal(err)
 	return nil
+}
+
+// start runs Postfix and waits until it takes mail. What does not is ended.
+func (p *PostfixInstance) start(t testing.TB) (err error) {
+	t.Helper()
+	if p.run, err = proc.Start(p.where.command(postfixMaster, "-c", p.path("conf"), "-d"), os.Stderr); err != nil {
+		t.Fatal(err)
+	}
+	if err = p.run.ListeningTo(p.where.dial, p.Addr, 20*time.Second); err != nil {
+		p.run.Stop(time.Second)
+		t.Logf("Postfix: %s", p.Log())
+	}
+	return err
+}
+
+// Kill ends Postfix without asking, and waits until none of its parts is left
+// that would take mail.
+func (p *PostfixInstance) Kill(t testing.TB) {
+	t.Helper()
+	p.run.Kill()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		conn, err := p.where.dial("tcp", p.Addr, time.Second)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			return
+		}
+		if err == nil {
+			conn.Close()
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("somebody still listens at %s", p.Addr)
+		}
+	}
+}
+
+// Start runs Postfix again, which has been killed: with the same address and
+// the queue as it was.
+func (p *PostfixInstance) Start(t testing.TB) {
+	t.Helper()
+	var err error
+	for range 3 { // another process may have taken the port for a moment
+		if err = p.start(t); err == nil {
+			return
+		}
+	}
+	t.Fatal(err)
 }
 
 // Log returns all that Postfix has logged.
@@ -112,6 +153,25 @@ func (p *PostfixInstance) Quarantined(t testing.TB) int {
 			held--
 		}
 	}
+}
+
+// Held returns the messages that are in the hold queue, as Postfix writes them
+// there: the text of each line is to be found in them.
+func (p *PostfixInstance) Held(t testing.TB) []string {
+	t.Helper()
+	var messages []string
+	err := filepath.WalkDir(p.path("queue", "hold"), func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		messages = append(messages, string(data))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return messages
 }
 
 // queued returns the files of the messages in the queue, but for those that

@@ -2,8 +2,10 @@ package peer
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -68,6 +70,26 @@ func (m Mailweir) RelayWith(t testing.TB, o RelayOptions) *Relay {
 	return nil
 }
 
+// Reload replaces text in the configuration, and has mailweir load it. The log has
+// a record when it has.
+func (r *Relay) Reload(t testing.TB, old, new string) {
+	t.Helper()
+	file := filepath.Join(r.Dir, "mailweir.yaml")
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file+".new", []byte(strings.ReplaceAll(string(data), old, new)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(r.PID, syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // listening waits until all listeners do. It connects to none: not each of them
 // has a mind for who comes and goes.
 func (r *Relay) listening() error {
@@ -102,8 +124,11 @@ listeners:
 `, o.Names, &listeners, chain, o.Top)
 }
 
-// inBraces returns what a map in YAML holds.
+// inBraces returns what a map in YAML holds, which may be spelt without its braces.
 func inBraces(text string) string {
 	text = strings.TrimSpace(text)
-	return strings.TrimSuffix(strings.TrimPrefix(text, "{"), "}")
+	if inner, ok := strings.CutPrefix(text, "{"); ok {
+		return strings.TrimSuffix(inner, "}")
+	}
+	return text
 }
