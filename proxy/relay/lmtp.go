@@ -17,7 +17,9 @@ import (
 // may take as long as one: the client waits no longer.
 func (s *session) finalReply() (smtp.ServerReply, error) {
 	patience := s.relay.Timeouts.Upstream.EndOfData
-	end := time.Now().Add(patience)
+	sent := time.Now()
+	defer func() { s.took(upstream.EndOfData, sent) }()
+	end := sent.Add(patience)
 	worst, err := s.up.Reply(patience)
 	if !s.group.LMTP || err != nil || !final(worst) {
 		return worst, err
