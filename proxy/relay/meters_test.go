@@ -5,84 +5,22 @@ import (
 	"io"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/mailweir/mailweir/filters"
+	"github.com/mailweir/mailweir/filters/filtertest"
 	"github.com/mailweir/mailweir/filters/ipset"
 	"github.com/mailweir/mailweir/proxy/internal/door"
 	"github.com/mailweir/mailweir/proxy/relay"
 	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
-// ledger is metrics that a test can read: sums of counters, and for each gauge
-// its value and the greatest there was.
-type ledger struct {
-	mu     sync.Mutex
-	values map[string]float64
-	most   map[string]float64
-}
-
-func newLedger() *ledger { return &ledger{values: map[string]float64{}, most: map[string]float64{}} }
-
-func (m *ledger) meters() *relay.Meters {
+// metered returns meters whose figures go to m.
+func metered(m *filtertest.Metrics) *relay.Meters {
 	env := filters.Env{Metrics: m}
 	return relay.NewMeters(env, door.NewMeters(env))
 }
-
-func (m *ledger) get(name string, values ...string) float64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.values[fmt.Sprint(name, values)]
-}
-
-func (m *ledger) greatest(name string, values ...string) float64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.most[fmt.Sprint(name, values)]
-}
-
-// all returns what is not zero under that name.
-func (m *ledger) all(name string) map[string]float64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	some := map[string]float64{}
-	for key, n := range m.values {
-		if rest, ok := strings.CutPrefix(key, name+"["); ok && n != 0 {
-			some[strings.TrimSuffix(rest, "]")] = n
-		}
-	}
-	return some
-}
-
-type instrument struct {
-	*ledger
-	name string
-}
-
-func (m *ledger) Counter(name, _ string, _ ...string) filters.Counter { return instrument{m, name} }
-func (m *ledger) Gauge(name, _ string, _ ...string) filters.Gauge     { return instrument{m, name} }
-func (m *ledger) Histogram(name, _ string, _ []float64, _ ...string) filters.Histogram {
-	return instrument{m, name}
-}
-
-func (i instrument) Add(n float64, values ...string) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.values[fmt.Sprint(i.name, values)] += n
-}
-
-func (i instrument) Set(n float64, values ...string) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	key := fmt.Sprint(i.name, values)
-	i.values[key] = n
-	i.most[key] = max(i.most[key], n)
-}
-
-// Observe counts how often.
-func (i instrument) Observe(_ float64, values ...string) { i.Add(1, values...) }
 
 // Each session has one end, and each limit is counted by its reason.
 func TestSessionEnds(t *testing.T) {
@@ -113,23 +51,23 @@ func TestSessionEnds(t *testing.T) {
 		}, end: "panic"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, m := newPlay(t, tc.client), newLedger()
-			p.options.Meters = m.meters()
+			p, m := newPlay(t, tc.client), filtertest.NewMetrics()
+			p.options.Meters = metered(m)
 			if tc.change != nil {
 				tc.change(p)
 			}
 			p.run(t)
-			if got, want := m.all("mailweir_sessions_total"), map[string]float64{"test " + tc.end: 1}; fmt.Sprint(got) != fmt.Sprint(want) {
+			if got, want := m.All("mailweir_sessions_total"), map[string]float64{"test " + tc.end: 1}; fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("sessions ended as %v, want %v\n%s", got, want, p.heard)
 			}
 			want := map[string]float64{}
 			if tc.limit != "" {
 				want["test "+tc.limit] = 1
 			}
-			if got := m.all("mailweir_limits_total"); fmt.Sprint(got) != fmt.Sprint(want) {
+			if got := m.All("mailweir_limits_total"); fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("limits hit are %v, want %v", got, want)
 			}
-			if now, most := m.get("mailweir_sessions", "test"), m.greatest("mailweir_sessions", "test"); now != 0 || most != 1 {
+			if now, most := m.Get("mailweir_sessions", "test"), m.Greatest("mailweir_sessions", "test"); now != 0 || most != 1 {
 				t.Errorf("sessions under way: %v, and %v at most", now, most)
 			}
 		})
@@ -157,19 +95,19 @@ func mustNet(s string) (n ipset.Net) {
 
 // Who is turned away had no session, and hit a limit.
 func TestTurnedAwayCounted(t *testing.T) {
-	m := newLedger()
-	r := newRig(t, func(o *relay.Options) { o.Limiter, o.Meters = relay.NewLimiter(1, 0), m.meters() })
+	m := filtertest.NewMetrics()
+	r := newRig(t, func(o *relay.Options) { o.Limiter, o.Meters = relay.NewLimiter(1, 0), metered(m) })
 	one, two := r.dial(), r.dial()
 	one.say("", "220")
 	two.say("", "421")
 	two.wantEnd()
-	if got, want := fmt.Sprint(m.all("mailweir_sessions_total")), "map[test turned_away:1]"; got != want {
+	if got, want := fmt.Sprint(m.All("mailweir_sessions_total")), "map[test turned_away:1]"; got != want {
 		t.Errorf("counted %s, want %s", got, want)
 	}
-	if got, want := fmt.Sprint(m.all("mailweir_limits_total")), "map[test too_many_sessions:1]"; got != want {
+	if got, want := fmt.Sprint(m.All("mailweir_limits_total")), "map[test too_many_sessions:1]"; got != want {
 		t.Errorf("counted %s, want %s", got, want)
 	}
-	if n := m.get("mailweir_sessions", "test"); n != 1 {
+	if n := m.Get("mailweir_sessions", "test"); n != 1 {
 		t.Errorf("%v sessions are under way", n)
 	}
 }
@@ -177,13 +115,13 @@ func TestTurnedAwayCounted(t *testing.T) {
 // What clients send and hear is counted to the octet.
 func TestTrafficCounted(t *testing.T) {
 	const client = hello + envelope + "DATA\r\n" + letter + ".\r\nQUIT\r\n"
-	p, m := newPlay(t, client), newLedger()
-	p.options.Meters = m.meters()
+	p, m := newPlay(t, client), filtertest.NewMetrics()
+	p.options.Meters = metered(m)
 	p.run(t)
-	if got := m.get("mailweir_client_received_bytes_total", "test"); got != float64(len(client)) {
+	if got := m.Get("mailweir_client_received_bytes_total", "test"); got != float64(len(client)) {
 		t.Errorf("received %v octets, want %d", got, len(client))
 	}
-	if got := m.get("mailweir_client_sent_bytes_total", "test"); got != float64(len(p.heard)) {
+	if got := m.Get("mailweir_client_sent_bytes_total", "test"); got != float64(len(p.heard)) {
 		t.Errorf("sent %v octets, want %d", got, len(p.heard))
 	}
 }
@@ -196,16 +134,16 @@ func TestSpoolCounted(t *testing.T) {
 		"lost":      hello + envelope + "DATA\r\n" + body,
 		"reset":     hello + envelope + fmt.Sprintf("BDAT %d\r\n%sRSET\r\nQUIT\r\n", len(body), body),
 	} {
-		p, m := newPlay(t, client), newLedger()
+		p, m := newPlay(t, client), filtertest.NewMetrics()
 		p.hold(t)
-		p.options.Meters = m.meters()
+		p.options.Meters = metered(m)
 		p.run(t)
-		memory, disk := m.greatest("mailweir_spool_bytes", "memory"), m.greatest("mailweir_spool_bytes", "disk")
-		if memory == 0 || memory > 256<<10 || memory+disk != float64(len(body)) || m.greatest("mailweir_spool_files") != 1 {
-			t.Errorf("%s: at most %v octets in memory, %v on disk, %v files", end, memory, disk, m.greatest("mailweir_spool_files"))
+		memory, disk := m.Greatest("mailweir_spool_bytes", "memory"), m.Greatest("mailweir_spool_bytes", "disk")
+		if memory == 0 || memory > 256<<10 || memory+disk != float64(len(body)) || m.Greatest("mailweir_spool_files") != 1 {
+			t.Errorf("%s: at most %v octets in memory, %v on disk, %v files", end, memory, disk, m.Greatest("mailweir_spool_files"))
 		}
-		if left := m.all("mailweir_spool"); len(left)+len(m.all("mailweir_spool_bytes"))+len(m.all("mailweir_spool_files")) > 0 {
-			t.Errorf("%s: %v, %v are left", end, m.all("mailweir_spool_bytes"), m.all("mailweir_spool_files"))
+		if octets, files := m.All("mailweir_spool_bytes"), m.Get("mailweir_spool_files"); len(octets) > 0 || files != 0 {
+			t.Errorf("%s: %v octets in %v files are left", end, octets, files)
 		}
 	}
 }
@@ -214,7 +152,7 @@ func TestSpoolCounted(t *testing.T) {
 func TestUpstreamSeconds(t *testing.T) {
 	const client = hello + envelope + "RCPT TO:<c@y.example>\r\nDATA\r\n" + letter + ".\r\nNOOP\r\nQUIT\r\n"
 	for _, held := range []bool{false, true} {
-		p, m := newPlay(t, client), newLedger()
+		p, m := newPlay(t, client), filtertest.NewMetrics()
 		p.fleet = upstream.NewFleet(filters.Env{Log: quiet, Now: time.Now, Metrics: m})
 		p.fleet.Dial = p.dial
 		p.options.Upstream = behind(p.fleet, "192.0.2.25:25", maxConnections)
@@ -224,7 +162,7 @@ func TestUpstreamSeconds(t *testing.T) {
 		p.run(t)
 		at := "192.0.2.25:25 "
 		want := map[string]float64{at + "connect": 1, at + "helo": 1, at + "mail": 1, at + "rcpt": 2, at + "data": 1, at + "end_of_data": 1, at + "other": 2}
-		if got := m.all("mailweir_upstream_seconds"); fmt.Sprint(got) != fmt.Sprint(want) {
+		if got := m.All("mailweir_upstream_seconds"); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("held %v: counted %v, want %v", held, got, want)
 		}
 	}

@@ -9,27 +9,23 @@ import (
 // Meters count the sessions of all listeners of a process. Nil counts nothing.
 // It is safe for concurrent use.
 type Meters struct {
-	sessions      filters.Gauge
+	sessions      *Level
 	ended, limits filters.Counter
-
-	mu   sync.Mutex
-	open map[string]int // sessions by listener
 }
 
 // NewMeters returns meters that show what they count to the operator of env.
 func NewMeters(env filters.Env) *Meters {
 	return &Meters{
-		sessions: env.Gauge("mailweir_sessions", "SMTP sessions under way.", "listener"),
+		sessions: NewLevel(env.Gauge("mailweir_sessions", "SMTP sessions under way.", "listener")),
 		ended:    env.Counter("mailweir_sessions_total", "SMTP sessions that have ended, by how.", "listener", "end"),
 		limits:   env.Counter("mailweir_limits_total", "Times that a limit was hit.", "listener", "reason"),
-		open:     map[string]int{},
 	}
 }
 
 // Begin counts a session that begins.
 func (m *Meters) Begin(listener string) {
 	if m != nil {
-		m.change(listener, 1)
+		m.sessions.Add(1, listener)
 	}
 }
 
@@ -37,7 +33,7 @@ func (m *Meters) Begin(listener string) {
 // words, as is each reason below.
 func (m *Meters) End(listener, how string) {
 	if m != nil {
-		m.change(listener, -1)
+		m.sessions.Add(-1, listener)
 		m.ended.Add(1, listener, how)
 	}
 }
@@ -56,9 +52,22 @@ func (m *Meters) Limit(listener, reason string) {
 	}
 }
 
-func (m *Meters) change(listener string, by int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.open[listener] += by
-	m.sessions.Set(float64(m.open[listener]), listener)
+// Level is a gauge of what comes and goes, by listener. It is safe for concurrent
+// use.
+type Level struct {
+	gauge filters.Gauge
+
+	mu  sync.Mutex
+	now map[string]int
+}
+
+// NewLevel returns a level at 0 that g shows. The one label of g is the listener.
+func NewLevel(g filters.Gauge) *Level { return &Level{gauge: g, now: map[string]int{}} }
+
+// Add changes the level.
+func (l *Level) Add(by int, listener string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now[listener] += by
+	l.gauge.Set(float64(l.now[listener]), listener)
 }
