@@ -40,6 +40,9 @@ type tally struct {
 
 func newTally(o *Options) *tally {
 	t := &tally{Meters: o.Meters, listener: o.Name}
+	if o.Meters != nil {
+		o.Meters.door.Expect(o.Name, "closed", "mta_lost", "mta_timeout", "bad_packet", "shutdown")
+	}
 	for code, name := range eventNames {
 		t.labels[code] = []string{o.Name, name}
 	}

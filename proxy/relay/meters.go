@@ -65,7 +65,12 @@ type tally struct {
 	listener []string
 }
 
-func newTally(o *Options) tally { return tally{o.Meters, []string{o.Name}} }
+func newTally(o *Options) tally {
+	if o.Meters != nil {
+		o.Meters.door.Expect(o.Name, ends...)
+	}
+	return tally{o.Meters, []string{o.Name}}
+}
 
 func (t *tally) begin() {
 	if t.Meters != nil {
@@ -122,6 +127,8 @@ const (
 	endProxy    = "proxy_failed" // no good PROXY header
 	endPanic    = "panic"
 )
+
+var ends = []string{endQuit, endLost, endTimeout, endRefused, endLimit, endUpstream, endShutdown, endTLS, endProxy, endPanic}
 
 // endsBy notes how the session ends. The first to know it is right.
 func (s *session) endsBy(how string) {
