@@ -51,7 +51,7 @@ func TestMetricNames(t *testing.T) {
 			t.Errorf("%s: %s is another one in %s", m.path, m.name, other.path)
 		}
 		seen[m.name] = m
-		explained := regexp.MustCompile("(?m)^\\|.*`"+m.name+"`.* \\| (.*?) ?\\| .* \\|$").FindSubmatch(docs)
+		explained := regexp.MustCompile("(?m)^\\|.*`" + m.name + "`.* \\| (.*?) ?\\| .* \\|$").FindSubmatch(docs)
 		if explained == nil {
 			t.Errorf("%s: docs/monitoring.md does not explain %s", m.path, m.name)
 		} else if labels := strings.Join(m.labels, ", "); string(explained[1]) != labels && string(explained[1]) != "the same" {

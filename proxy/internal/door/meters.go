@@ -22,12 +22,13 @@ func NewMeters(env filters.Env) *Meters {
 	}
 }
 
-// Expect shows sessions of a listener that end so before there are any: the first
-// of a kind would not look like growth otherwise.
+// Expect shows the sessions of a listener, and those that end so, before there are
+// any: the first of a kind would not look like growth otherwise.
 func (m *Meters) Expect(listener string, ends ...string) {
 	if m == nil {
 		return
 	}
+	m.sessions.Add(0, listener)
 	for _, how := range ends {
 		m.ended.Add(0, listener, how)
 	}
