@@ -78,11 +78,6 @@ type State struct {
 	Entries int    `yaml:"entries" min:"1000" max:"10000000" doc:"most entries that are remembered"`
 }
 
-// Admin is how the operator looks into the running program.
-type Admin struct {
-	Address string `yaml:"address" format:"admin" doc:"where to serve /metrics over HTTP, to everybody who can connect: host:port or unix:/path; empty to serve nothing"`
-}
-
 // StateFile returns the name of the state file, "" for none.
 func (c *Config) StateFile() string {
 	return c.Path(c.State.File)

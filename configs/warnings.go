@@ -24,6 +24,7 @@ type mistake struct {
 func (c *Config) warn() {
 	m := mistakes{doc: c.doc}
 	m.ofUpstreams(c)
+	m.ofAdmin(c.Admin)
 	for i, l := range c.Listeners {
 		path := fmt.Sprintf("listeners[%d]", i)
 		m.ofVersion(path, l.TLS.MinVersion)

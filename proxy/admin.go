@@ -33,7 +33,7 @@ type admin struct {
 }
 
 // listenAdmin opens the socket at host:port or unix:/path.
-func listenAdmin(address string, metrics http.Handler, log *slog.Logger) (*admin, error) {
+func listenAdmin(address string, pages http.Handler, log *slog.Logger) (*admin, error) {
 	socket, err := adminSocket(address)
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
@@ -46,7 +46,7 @@ func listenAdmin(address string, metrics http.Handler, log *slog.Logger) (*admin
 	return &admin{
 		socket: netutil.LimitListener(socket, maxAdminConnections),
 		server: &http.Server{
-			Handler:           adminPages(metrics),
+			Handler:           pages,
 			ReadHeaderTimeout: adminReadTimeout,
 			ReadTimeout:       adminReadTimeout,
 			WriteTimeout:      adminWriteTimeout,
@@ -62,21 +62,6 @@ func adminSocket(address string) (net.Listener, error) {
 		return milter.Socket{Address: address, Mode: adminSocketMode}.Listen()
 	}
 	return net.Listen("tcp", address)
-}
-
-// adminPages serves /metrics, and nothing else.
-func adminPages(metrics http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.URL.Path != "/metrics":
-			http.Error(w, "There is nothing but /metrics here.", http.StatusNotFound)
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, "The metrics can only be read.", http.StatusMethodNotAllowed)
-		default:
-			metrics.ServeHTTP(w, r)
-		}
-	})
 }
 
 // serve answers until close.

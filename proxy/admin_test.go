@@ -114,6 +114,9 @@ func TestMetrics(t *testing.T) {
 	}
 	for _, line := range []string{
 		`mailweir_build_info{goversion="go`, `version="v1.2.3"} 1`,
+		`mailweir_sessions{listener="mx"} `, `mailweir_filter_seconds_count{filter="helo",stage="helo"} 0`,
+		`mailweir_transactions_total{listener="mx",outcome="accepted"} 0`, `mailweir_spool_bytes{place="disk"} 0`,
+		`mailweir_upstream_seconds_count{group="listener mx",step="end_of_data"} 0`,
 		"mailweir_state_write_failures_total 0", "go_goroutines ", "process_cpu_seconds_total ",
 	} {
 		if !strings.Contains(text, line) {
@@ -130,6 +133,8 @@ func TestMetrics(t *testing.T) {
 	}{
 		{"GET", "/", 404}, {"GET", "/metrics/", 404}, {"GET", "/debug/pprof/", 404}, {"GET", "//metrics", 404},
 		{"POST", "/metrics", 405}, {"DELETE", "/", 404}, {"HEAD", "/metrics", 200},
+		{"GET", "/healthz", 200}, {"HEAD", "/healthz", 200}, {"POST", "/healthz", 405}, {"GET", "/healthz/", 404},
+		{"GET", "/readyz", 200}, {"HEAD", "/readyz", 200}, {"POST", "/readyz", 405},
 	} {
 		status, text := get(t, client, page.method, at+page.path)
 		if status != page.status || strings.Contains(text, "<") && status != 200 {
@@ -172,7 +177,7 @@ func TestMetricsUnix(t *testing.T) {
 }
 
 func TestMetricsOnAllAddresses(t *testing.T) {
-	r := run(t, `admin: {address: ":0"}`)
+	r := run(t, `admin: {address: "0.0.0.0:0"}`)
 	defer r.stop(t)
 	if log := r.log.String(); !strings.Contains(log, "level=WARN msg=\"metrics are served to every machine") {
 		t.Error(log)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 
 	"github.com/mailweir/mailweir/configs"
 	"github.com/mailweir/mailweir/filters"
@@ -20,6 +21,7 @@ type door struct {
 	config configs.Listener
 	front  frontEnd
 	socket net.Listener // nil before listen
+	over   atomic.Bool  // it accepts no more
 }
 
 // frontEnd is a relay or a milter.
@@ -42,7 +44,7 @@ func (s *Server) newDoor(l configs.Listener, e *edition) (*door, error) {
 	var err error
 	if c := e.chain.For(l.Name); l.Mode == configs.MTA {
 		warnBlind(s.log, l, c)
-		d.front, err = milter.New(milterOptions(l, c, s.log))
+		d.front, err = milter.New(s.milterOptions(l, c))
 	} else {
 		d.front, err = relay.New(s.relayOptions(l, c, e))
 	}
@@ -58,7 +60,7 @@ func (s *Server) swap(d *door, l configs.Listener, e *edition) (over <-chan stru
 	s.mu.Unlock()
 	if m, ok := d.front.(*milter.Milter); ok {
 		warnBlind(s.log, l, c)
-		return m.Swap(milterOptions(l, c, s.log))
+		return m.Swap(s.milterOptions(l, c))
 	}
 	return d.front.(*relay.Relay).Swap(s.relayOptions(l, c, e))
 }

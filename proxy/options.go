@@ -43,7 +43,7 @@ func envOptions(cfg *configs.Config, log *slog.Logger) env.Options {
 // with what it shares with others.
 func (s *Server) relayOptions(l configs.Listener, c *chain.Chain, e *edition) relay.Options {
 	o := relayOptions(l, c, s.log)
-	o.Limiter, o.Failures = s.shared.limiter, s.shared.failures
+	o.Limiter, o.Failures, o.Meters = s.shared.limiter, s.shared.failures, s.shared.relays
 	o.Upstream = e.groups[l.Upstream.Name]
 	for _, r := range l.Routes {
 		o.Routes = append(o.Routes, relay.Route{Domains: texts(r.Domains), Upstream: e.groups[r.Upstream.Name]})
@@ -88,7 +88,15 @@ func relayOptions(l configs.Listener, c *chain.Chain, log *slog.Logger) relay.Op
 	}
 }
 
-// milterOptions turns a listener of the configuration into a milter's settings.
+// milterOptions turns a listener of the configuration into a milter's settings,
+// with what it shares with others.
+func (s *Server) milterOptions(l configs.Listener, c *chain.Chain) milter.Options {
+	o := milterOptions(l, c, s.log)
+	o.Meters = s.shared.milters
+	return o
+}
+
+// milterOptions are a listener's settings that stand by themselves.
 func milterOptions(l configs.Listener, c *chain.Chain, log *slog.Logger) milter.Options {
 	return milter.Options{
 		Name:           l.Name,

@@ -24,6 +24,7 @@ type Server struct {
 	loaded  filters.Gauge
 
 	adminAddress string // "" for none
+	profiles     bool   // are served there
 	admin        *admin // nil before Listen, and for none
 
 	reload  sync.Mutex     // held while the edition changes
@@ -59,7 +60,8 @@ func New(cfg *configs.Config, log *slog.Logger) (*Server, error) {
 	s := &Server{
 		log:          log,
 		shared:       shared,
-		adminAddress: cfg.Admin.Address,
+		adminAddress: cfg.Admin.At(),
+		profiles:     cfg.Admin.Pprof,
 		changed:      make(chan struct{}, 1),
 		edition:      e,
 		ending:       make(chan struct{}),
@@ -129,11 +131,14 @@ func (s *Server) open() error {
 		}
 	}
 	if s.adminAddress != "" {
-		a, err := listenAdmin(s.adminAddress, s.shared.host.Metrics(), s.log)
+		a, err := listenAdmin(s.adminAddress, s.pages(), s.log)
 		if err != nil {
 			return err
 		}
 		s.admin = a
+		if s.profiles {
+			s.log.Info("serving profiles", "address", a.socket.Addr().String(), "path", profilesAt)
+		}
 	}
 	return s.shared.host.Start()
 }
@@ -197,6 +202,7 @@ func (s *Server) serve(d *door) {
 		if err := d.front.Serve(d.socket); err != nil {
 			s.log.Error("a listener has ended", "listener", name, "error", err)
 		}
+		d.over.Store(true)
 	})
 }
 

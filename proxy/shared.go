@@ -7,6 +7,8 @@ import (
 	"github.com/mailweir/mailweir/configs"
 	"github.com/mailweir/mailweir/filters/env"
 	"github.com/mailweir/mailweir/proxy/certs"
+	fronts "github.com/mailweir/mailweir/proxy/internal/door"
+	"github.com/mailweir/mailweir/proxy/milter"
 	"github.com/mailweir/mailweir/proxy/relay"
 	"github.com/mailweir/mailweir/proxy/upstream"
 )
@@ -19,6 +21,8 @@ type shared struct {
 	fleet    *upstream.Fleet
 	limiter  *relay.Limiter
 	failures *relay.Failures
+	relays   *relay.Meters
+	milters  *milter.Meters
 }
 
 // maxFailing is how many client networks are remembered for failed log-ins.
@@ -30,12 +34,15 @@ func newShared(cfg *configs.Config, log *slog.Logger) (*shared, error) {
 	if err != nil {
 		return nil, err
 	}
+	sessions := fronts.NewMeters(host.Env())
 	return &shared{
 		host:     host,
 		shelf:    certs.New(host.Env()),
 		fleet:    upstream.NewFleet(host.Env()),
 		limiter:  relay.NewLimiter(cfg.Sessions.Max, cfg.Sessions.MaxPerClient),
 		failures: relay.NewFailures(maxFailing, time.Now),
+		relays:   relay.NewMeters(host.Env(), sessions),
+		milters:  milter.NewMeters(host.Env(), sessions),
 	}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,10 +15,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
 
-// TestMetricNames holds all metrics to the rules of Prometheus, whether or not
-// a configuration makes them: their names and helps are literals for that.
-func TestMetricNames(t *testing.T) {
-	var all []metric
+// metricsOf returns all metrics in the code.
+func metricsOf(t *testing.T) (all []metric) {
+	t.Helper()
 	eachFile(t, func(path string, f *ast.File) {
 		if strings.HasSuffix(path, "_test.go") || passesOn(path) {
 			return
@@ -34,6 +34,13 @@ func TestMetricNames(t *testing.T) {
 	if len(all) == 0 {
 		t.Fatal("no metric was found")
 	}
+	return all
+}
+
+// TestMetricNames holds all metrics to the rules of Prometheus, whether or not
+// a configuration makes them: their names and helps are literals for that.
+func TestMetricNames(t *testing.T) {
+	all := metricsOf(t)
 	docs, err := os.ReadFile("docs/monitoring.md")
 	if err != nil {
 		t.Fatal(err)
@@ -44,10 +51,18 @@ func TestMetricNames(t *testing.T) {
 			t.Errorf("%s: %s is another one in %s", m.path, m.name, other.path)
 		}
 		seen[m.name] = m
-		if !strings.Contains(string(docs), "`"+m.name+"`") {
+		explained := regexp.MustCompile("(?m)^\\|.*`" + m.name + "`.* \\| (.*?) ?\\| .* \\|$").FindSubmatch(docs)
+		if explained == nil {
 			t.Errorf("%s: docs/monitoring.md does not explain %s", m.path, m.name)
+		} else if labels := strings.Join(m.labels, ", "); string(explained[1]) != labels && string(explained[1]) != "the same" {
+			t.Errorf("%s: docs/monitoring.md gives %s the labels %q, not %q", m.path, m.name, explained[1], labels)
 		}
 		m.lint(t)
+	}
+	for _, name := range regexp.MustCompile("mailweir_[a-z_]+").FindAllString(string(docs), -1) {
+		if _, ok := seen[name]; !ok && name != "mailweir_build_info" {
+			t.Errorf("docs/monitoring.md: there is no metric %s", name)
+		}
 	}
 }
 

@@ -35,12 +35,19 @@ func firstFinding[F any](r *Run, steps []step[F], i *int, call func(context.Cont
 			v = panicked(p)
 		}
 	}()
+	var clock lap
+	if *i < len(steps) && steps[*i].took != nil {
+		clock.start(r)
+	}
 	for ; *i < len(steps); *i++ {
 		s := &steps[*i]
 		if s.guard {
 			v = guarded(r, s, call)
 		} else {
 			v = call(r.ctx, s.filter)
+		}
+		if s.took != nil {
+			s.took(clock.next(r).Seconds())
 		}
 		if v != (filters.Verdict{}) {
 			return v

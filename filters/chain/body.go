@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/mailweir/mailweir/filters"
 )
@@ -14,6 +15,8 @@ type sink struct {
 	entry *entry
 	w     io.Writer // nil when it wants no more
 	end   filters.Finisher
+	took  func(seconds float64) // nil if nobody wants to know
+	spent time.Duration         // so far
 }
 
 // BeginBody opens the sinks for this message. The front end calls it once,
@@ -45,7 +48,7 @@ func (r *Run) openSink(s *step[filters.BodyFilter]) (v filters.Verdict) {
 	}()
 	if w := s.filter.Body(r.ctx, &r.tx); w != nil {
 		end, _ := w.(filters.Finisher)
-		r.sinks = append(r.sinks, sink{s.entry, w, end})
+		r.sinks = append(r.sinks, sink{entry: s.entry, w: w, end: end, took: s.took})
 	}
 	return filters.Verdict{}
 }
@@ -79,12 +82,20 @@ func (r *Run) firstWrite(piece []byte, i *int) (v filters.Verdict) {
 			v = panicked(p)
 		}
 	}()
+	var clock lap
+	if *i < len(r.sinks) && r.sinks[*i].took != nil {
+		clock.start(r)
+	}
 	for ; *i < len(r.sinks); *i++ {
 		s := &r.sinks[*i]
 		if s.w == nil {
 			continue
 		}
-		if v := s.write(r, piece); v != (filters.Verdict{}) {
+		v := s.write(r, piece)
+		if s.took != nil {
+			s.spent += clock.next(r)
+		}
+		if v != (filters.Verdict{}) {
 			return v
 		}
 	}
@@ -114,9 +125,19 @@ func (s *sink) finish(r *Run, stage filters.Stage) (v filters.Verdict) {
 	if end == nil {
 		return filters.Verdict{}
 	}
-	one := step[filters.Finisher]{end, s.entry, s.entry.guarded(), stage}
+	one := step[filters.Finisher]{end, s.entry, s.entry.guarded(), stage, nil}
 	i := 0
 	return firstFinding(r, []step[filters.Finisher]{one}, &i, finishSink)
+}
+
+// conclude is finish at the end of the message.
+func (s *sink) conclude(r *Run) filters.Verdict {
+	var clock lap
+	if s.took != nil {
+		clock.start(r)
+		defer func() { s.spent += clock.next(r) }()
+	}
+	return s.finish(r, filters.EOM)
 }
 
 // Reading reports whether some filter wants more of the content.
@@ -134,7 +155,7 @@ func (r *Run) finishBody() Decision {
 		return Decision{}
 	}
 	for i := range r.sinks {
-		v := r.sinks[i].finish(r, filters.EOM)
+		v := r.sinks[i].conclude(r)
 		if v == (filters.Verdict{}) {
 			continue
 		}
@@ -147,6 +168,11 @@ func (r *Run) finishBody() Decision {
 
 // dropSinks forgets the sinks, and keeps their room for the next message.
 func (r *Run) dropSinks() {
+	for i := range r.sinks {
+		if s := &r.sinks[i]; s.took != nil {
+			s.took(s.spent.Seconds())
+		}
+	}
 	clear(r.sinks)
 	r.sinks = r.sinks[:0]
 }

@@ -29,6 +29,8 @@ type entry struct {
 	filter filters.Filter
 	stages filters.Stages
 	traced bool
+
+	seconds filters.Histogram // that it takes
 }
 
 // Build makes the filters of all specs and orders them. Its error holds every
@@ -39,6 +41,7 @@ func Build(env filters.Env, specs []Spec, options Options) (*Chain, error) {
 	var errs []error
 	for _, spec := range specs {
 		e, err := newEntry(env, spec)
+		e.seconds = c.counted.seconds
 		if err != nil {
 			errs = append(errs, &SpecError{spec, err})
 		}
@@ -111,6 +114,7 @@ func (c *Chain) For(listener string) *Chain {
 		}
 	}
 	part.plan = newPlan(part.entries)
+	part.counted = c.counted.of(listener)
 	return &part
 }
 

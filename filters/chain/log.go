@@ -42,24 +42,32 @@ func (r *Run) Done(res Result) {
 	acknowledged := res.Reply.Code/100 == 2 && res.Reason == ""
 	switch {
 	case ru != nil && ru.decision.Refuses():
-		r.log(msgRefused, slog.LevelInfo, r.transaction(ru, ru.decision.Action.String(), res))
+		r.close(msgRefused, ru, ru.decision.Action.String(), res)
 	case acknowledged && r.ofTx.discards():
-		r.log(msgDiscarded, slog.LevelInfo, r.transaction(ru, filters.Discard.String(), res))
+		r.close(msgDiscarded, ru, filters.Discard.String(), res)
 	case acknowledged && ru != nil:
-		r.log(msgQuarantined, slog.LevelInfo, r.transaction(ru, filters.Quarantine.String(), res))
+		r.close(msgQuarantined, ru, filters.Quarantine.String(), res)
 	case acknowledged:
-		r.log(msgAccepted, slog.LevelInfo, r.transaction(nil, filters.Accept.String(), res))
+		r.close(msgAccepted, nil, filters.Accept.String(), res)
 	case res.Filter != "":
 		ru := refusalOf(res.Filter, res.Reason, r.contentStage(), res.Reply)
-		r.log(msgRefused, slog.LevelInfo, r.transaction(ru, ru.decision.Action.String(), res))
+		r.countRuling(ru, false)
+		r.close(msgRefused, ru, ru.decision.Action.String(), res)
 	case res.Upstream != "" && res.Reply.Code >= 400:
 		ru := refusalOf("upstream", "upstream", r.contentStage(), res.Reply)
-		r.log(msgRefused, slog.LevelInfo, r.transaction(ru, ru.decision.Action.String(), res))
+		r.countRuling(ru, false)
+		r.close(msgRefused, ru, ru.decision.Action.String(), res)
 	case len(r.tx.Rcpts) == 0 && r.refused:
-		// Each of its refusals has been logged.
+		r.countEnd(msgRefused) // each of its refusals has been logged
 	default:
-		r.log(msgAborted, slog.LevelInfo, r.transaction(nil, "abort", res))
+		r.close(msgAborted, nil, "abort", res)
 	}
+}
+
+// close logs and counts the end of a transaction; ru may be nil.
+func (r *Run) close(outcome string, ru *ruling, action string, res Result) {
+	r.log(outcome, slog.LevelInfo, r.transaction(ru, action, res))
+	r.countEnd(outcome)
 }
 
 // Refused takes back a recipient, or with to == nil the sender, whom the
@@ -79,7 +87,9 @@ func (r *Run) Refused(to *filters.Path, reply filters.Reply) {
 	ru := refusalOf("upstream", "upstream", stage, reply)
 	r.logRefusal(ru, reply, slog.String("upstream_reply", reply.String()))
 	r.asking = nil
+	r.countRuling(ru, false)
 	if to == nil {
+		r.countEnd(msgRefused)
 		r.end()
 	}
 }

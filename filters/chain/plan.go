@@ -22,6 +22,7 @@ type step[F any] struct {
 	entry  *entry
 	guard  bool // asking takes more than a call: kept here, where the question finds it in its cache
 	stage  filters.Stage
+	took   func(seconds float64) // nil if nobody wants to know
 }
 
 func newPlan(entries []*entry) plan {
@@ -52,9 +53,9 @@ func steps[F any](entries []*entry, s filters.Stage) []step[F] {
 		switch {
 		case !e.stages.Has(s):
 		case e.Kind.Waits:
-			waiting = append(waiting, step[F]{e.filter.(F), e, e.guarded(), s})
+			waiting = append(waiting, step[F]{e.filter.(F), e, e.guarded(), s, e.observer(s)})
 		default:
-			list = append(list, step[F]{e.filter.(F), e, e.guarded(), s})
+			list = append(list, step[F]{e.filter.(F), e, e.guarded(), s, e.observer(s)})
 		}
 	}
 	return append(list, waiting...)

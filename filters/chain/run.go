@@ -134,6 +134,7 @@ func (r *Run) Mail(from *filters.Path, declared int64) Decision {
 		return f.Mail(ctx, t)
 	})
 	if d.Refuses() {
+		r.countEnd(msgRefused)
 		r.end()
 	}
 	return d

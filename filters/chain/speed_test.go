@@ -8,6 +8,7 @@ import (
 
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
+	"github.com/mailweir/mailweir/filters/internal/metrics"
 )
 
 // quiet implements every stage of the commands and finds nothing.
@@ -39,11 +40,13 @@ func twelve(t testing.TB) *chain.Run {
 		specs = append(specs, chain.Spec{Kind: filters.Kind{Name: fmt.Sprint("k", i),
 			New: func(filters.Env, any) (filters.Filter, error) { return quiet{}, nil }}})
 	}
-	c, err := chain.Build(env(io.Discard), specs, chain.Options{DelayReject: filters.Rcpt})
+	e := env(io.Discard)
+	e.Metrics = metrics.New(e.Log, "test")
+	c, err := chain.Build(e, specs, chain.Options{DelayReject: filters.Rcpt})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := c.Start(context.Background(), session())
+	r := c.For(session().Listener).Start(context.Background(), session())
 	r.Connect()
 	r.Helo("mx.example.org", true)
 	r.Mail(alice, 0)

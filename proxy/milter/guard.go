@@ -119,6 +119,7 @@ func (g *guard) next() error {
 	if wrong := fault(g.frame[4], g.frame[5:], g.negotiated); wrong != "" {
 		return badPacket(wrong)
 	}
+	g.session.agreed.tally.event(g.frame[4])
 	g.negotiated = true
 	g.rest = g.frame
 	return nil

@@ -58,12 +58,14 @@ func (m *Milter) accept(conn net.Conn) {
 	if m.draining || len(m.conns) >= t.MaxConnections {
 		conn.Close()
 		if !m.draining {
+			t.tally.turnAway("too_many_connections")
 			g.log.Warn("closed a connection of the MTA", "reason", "too_many_connections", "max", t.MaxConnections)
 		}
 		return
 	}
 	m.conns[g] = struct{}{}
 	t.users++
+	t.tally.connection(1)
 	m.done.Go(func() { m.serve(g) })
 }
 
@@ -81,6 +83,7 @@ func (m *Milter) serve(g *guard) {
 	m.mu.Lock()
 	delete(m.conns, g)
 	m.mu.Unlock()
+	t.tally.connection(-1)
 	m.leave(g.session.terms)
 }
 

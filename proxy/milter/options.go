@@ -27,12 +27,13 @@ import (
 	"github.com/mailweir/mailweir/filters/chain"
 )
 
-// Options are the settings of one listener. All are required.
+// Options are the settings of one listener. All are required but Meters.
 type Options struct {
 	Name     string // of the listener
 	Hostname string // our own name, for sessions whose MTA does not tell its own
 	Chain    *chain.Chain
 	Log      *slog.Logger
+	Meters   *Meters // shared by all listeners of a process; nil to count nothing
 
 	MaxConnections int // of MTAs at a time: each SMTP session takes one
 	MaxPacket      int // octets

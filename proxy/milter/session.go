@@ -81,6 +81,7 @@ func (s *session) connect() {
 		s.begin()
 	}
 	s.connected = true
+	s.count()
 }
 
 // end ends a session that has begun.
@@ -88,6 +89,7 @@ func (s *session) end() {
 	if s.run == nil {
 		return
 	}
+	s.countEnd()
 	defer func() {
 		if p := recover(); p != nil {
 			s.logPanic("close", p)

@@ -16,6 +16,7 @@ type terms struct {
 	actions  lib.OptAction   // to ask for
 	protocol lib.OptProtocol // to ask for
 	first    sync.Once       // of the negotiations
+	tally    *tally
 
 	// Guarded by Milter.mu.
 	users   int           // connections
@@ -30,6 +31,7 @@ func newTerms(o Options) *terms {
 		wants:    stages,
 		actions:  actionsFor(needs),
 		protocol: protocolFor(stages),
+		tally:    newTally(&o),
 		over:     make(chan struct{}),
 	}
 }

@@ -15,6 +15,7 @@ func (s *session) bdat(cmd smtp.Command) error {
 	if !ok {
 		// Where the next command begins nobody can tell.
 		s.say(badChunk)
+		s.endsBy(endRefused)
 		return errEnd
 	}
 	before := len(s.out)
@@ -26,7 +27,7 @@ func (s *session) bdat(cmd smtp.Command) error {
 	}
 	if !s.tx.chunks {
 		s.tx.chunks = true
-		s.tx.content.begin(s.run, s.relay.wants, s.relay.hold && !s.tx.local)
+		s.tx.content.begin(s.run, s.relay, s.relay.hold && !s.tx.local)
 	}
 	if err := s.passChunk(chunk); err != nil {
 		return err
@@ -73,6 +74,7 @@ func (s *session) swallowChunk(size int64, before int) error {
 func (s *session) swallow(size int64) error {
 	if size > maxSwallowed {
 		s.say(tooLong)
+		s.countRefusal(limits, "text_without_end")
 		return errEnd
 	}
 	for size > 0 {

@@ -185,5 +185,6 @@ func (s *session) hangUp(d chain.Decision) error {
 		return err
 	}
 	s.endTransaction(chain.Result{Reply: d.Reply, Reason: "hangup"})
+	s.endsBy(endRefused)
 	return errEnd
 }

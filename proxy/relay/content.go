@@ -23,10 +23,10 @@ type content struct {
 }
 
 // begin opens the filters' sinks, and a spool if the message is to be held.
-func (c *content) begin(run *chain.Run, wants filters.Stages, hold bool) {
-	*c = content{run: run, keep: wants.Has(filters.EOH), header: c.header[:0]}
+func (c *content) begin(run *chain.Run, t *terms, hold bool) {
+	*c = content{run: run, keep: t.wants.Has(filters.EOH), header: c.header[:0]}
 	if hold {
-		c.spool = &spool{}
+		c.spool = &spool{meters: t.Meters}
 	}
 	c.decision = run.BeginBody()
 }

@@ -84,7 +84,7 @@ const maxSwallowed = 256 << 20
 // text passes the text after 354 on, and ends the transaction. Its final dot
 // goes upstream only after the chain has agreed.
 func (s *session) text() error {
-	s.tx.content.begin(s.run, s.relay.wants, s.relay.hold && !s.tx.local)
+	s.tx.content.begin(s.run, s.relay, s.relay.hold && !s.tx.local)
 	s.tx.text = smtp.Text{FixLines: s.relay.FixLines, FixNUL: s.relay.FixNUL}
 	swallowed := 0
 	for {
@@ -194,6 +194,7 @@ func (s *session) lostClient(err error) error {
 func (s *session) tooLong() error {
 	r := withID(tooLong, s.run.Transaction().ID())
 	s.endTransaction(chain.Result{Reply: r, Filter: "limits", Reason: "text_without_end"})
+	s.endsBy(endLimit)
 	s.say(r)
 	return errEnd
 }
@@ -283,6 +284,7 @@ func (s *session) refuseMessage() error {
 	s.endTransaction(chain.Result{Reply: d.Reply})
 	s.say(d.Reply)
 	if d.Action == filters.Hangup {
+		s.endsBy(endRefused)
 		return errEnd
 	}
 	return nil

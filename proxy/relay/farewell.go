@@ -10,6 +10,7 @@ import (
 
 // farewell says what there is to say at the end of a session.
 func (s *session) farewell(err error) {
+	defer func() { s.endsBy(s.endOf(err)) }()
 	switch {
 	case errors.Is(err, errEnd):
 	case errors.Is(err, errDraining):
@@ -73,5 +74,7 @@ func (s *session) close() {
 	if s.run != nil {
 		s.run.Close()
 	}
+	s.countTraffic()
+	s.relay.tally.end(s.end)
 	s.stop()
 }

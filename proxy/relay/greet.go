@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
@@ -159,7 +160,9 @@ func (s *session) helloTo() (smtp.ServerReply, error) {
 	if err != nil {
 		return smtp.ServerReply{}, err
 	}
+	sent := time.Now()
 	reply, err := s.up.Reply(s.relay.Timeouts.Upstream.Other)
+	s.took(upstream.Greet, sent)
 	if err == nil && (reply.Class() == 3 || s.up.Buffered() > 0) {
 		err = upstream.ErrStray
 	}

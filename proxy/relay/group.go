@@ -51,6 +51,7 @@ func (s *session) settleGroup() error {
 	if err := s.sendQueued(); err != nil {
 		return err
 	}
+	sent := time.Now()
 	for _, a := range asks {
 		if a.local {
 			s.say(a.reply)
@@ -60,6 +61,7 @@ func (s *session) settleGroup() error {
 		if err != nil {
 			return s.lostUpstream(a.verb.String(), err)
 		}
+		sent = s.took(stepOf(a.verb), sent)
 		if err := s.relayReply(a, reply); err != nil {
 			return err
 		}
@@ -238,4 +240,8 @@ func (s *session) endTransaction(res chain.Result) {
 	if s.run.Transaction() != nil {
 		s.run.Done(res)
 	}
+	if res.Filter == limits {
+		s.relay.tally.limit(res.Reason)
+	}
+	s.countTraffic()
 }

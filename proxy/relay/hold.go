@@ -112,7 +112,9 @@ func (s *session) step(verb smtp.Verb, queue func()) (smtp.ServerReply, error) {
 	if err := s.up.Flush(s.relay.Timeouts.Upstream.Other); err != nil {
 		return smtp.ServerReply{}, err
 	}
+	sent := time.Now()
 	reply, err := s.up.Reply(s.waitFor(verb))
+	s.took(stepOf(verb), sent)
 	if err == nil && (reply.Class() == 3) != (verb == smtp.DATA && reply.Code == 354) || verb == smtp.DATA && reply.Class() == 2 {
 		err = upstream.ErrOutOfStep
 	}

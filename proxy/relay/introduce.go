@@ -42,6 +42,7 @@ func (s *session) hearProxy() error {
 	h, err := s.readProxy()
 	switch {
 	case err != nil && s.isDraining():
+		s.endsBy(endShutdown)
 		s.say(shuttingDown)
 		return err
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET): // a health check that only connects
@@ -95,6 +96,7 @@ func (s *session) refuseProxy(err error) {
 	}
 	s.log(slog.LevelWarn, "refused a connection without a good PROXY header: the proxy must send one, or its address must leave proxy_protocol_from",
 		"error", err.Error())
+	s.endsBy(endProxy)
 	s.say(noHeader)
 }
 

@@ -18,7 +18,9 @@ import (
 func (s *session) finalReply() (smtp.ServerReply, error) {
 	s.upTx = false // whatever comes
 	patience := s.relay.Timeouts.Upstream.EndOfData
-	end := time.Now().Add(patience)
+	sent := time.Now()
+	defer func() { s.took(upstream.EndOfData, sent) }()
+	end := sent.Add(patience)
 	worst, err := s.up.Reply(patience)
 	if !s.group.LMTP || err != nil || !final(worst) {
 		return worst, err

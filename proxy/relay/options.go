@@ -25,6 +25,7 @@ type Options struct {
 	Chain    *chain.Chain
 	Log      *slog.Logger
 	Limiter  *Limiter // shared by all listeners of a process
+	Meters   *Meters  // as well; nil to count nothing
 
 	Upstream *upstream.Group
 	Routes   []Route // to other upstreams, by recipient; may be empty

@@ -59,6 +59,7 @@ func (r *Relay) accept(conn net.Conn) {
 		counted = unknown
 	}
 	if reason := t.Limiter.acquire(counted); reason != "" {
+		t.tally.turnAway(reason)
 		t.turnAway(conn, client, reason, tooManySessions)
 		r.leave(t)
 		return
@@ -69,6 +70,7 @@ func (r *Relay) accept(conn net.Conn) {
 		r.mu.Unlock()
 		s.stop()
 		t.Limiter.release(counted)
+		t.tally.turnAway("")
 		t.turnAway(conn, client, "draining", shuttingDown)
 		r.leave(t)
 		return

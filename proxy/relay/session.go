@@ -56,6 +56,8 @@ type session struct {
 	deadline time.Time     // of that, counted from when it had its answers
 
 	polling bool // reads only take what is there
+	traffic traffic
+	end     string // how it ends; "" while that is not known
 
 	mu       sync.Mutex      // guards what drain and cut look at
 	waiting  bool            // for a command, outside of a transaction
@@ -118,16 +120,19 @@ func newSession(r *terms, conn net.Conn, client netip.AddrPort, counted netip.Ad
 
 // serve runs the session to its end. A panic ends this session only.
 func (s *session) serve() {
+	s.relay.tally.begin()
 	defer s.close()
 	defer func() {
 		if p := recover(); p != nil {
+			s.endsBy(endPanic)
 			s.log(slog.LevelError, "panic in a session", "error", fmt.Sprint(p), "stack", string(debug.Stack()))
 			s.closeUpstream() // whatever it was in the middle of
 			s.say(withID(internalError, s.info.ID))
 			s.flush()
 		}
 	}()
-	if s.introduce() != nil {
+	if err := s.introduce(); err != nil {
+		s.endsBy(s.endOf(err))
 		return
 	}
 	err := s.begin()
@@ -142,6 +147,7 @@ func (s *session) begin() error {
 	s.run = s.relay.Chain.Start(s.ctx, s.info)
 	if d := s.connect(); d.Refuses() {
 		s.sayDecision(d)
+		s.endsBy(endRefused)
 		return errEnd
 	}
 	s.out = append(s.out, "220 "...)
@@ -221,7 +227,8 @@ func (s *session) flush() error {
 		return nil
 	}
 	s.setWriteDeadline()
-	_, err := s.conn.Write(s.out)
+	n, err := s.conn.Write(s.out)
+	s.traffic.sent += n
 	if s.out = s.out[:0]; cap(s.out) > maxKept {
 		s.out = nil
 	}
@@ -273,6 +280,7 @@ func (s *session) refuseSession(filter, reason string, r filters.Reply) {
 
 func (s *session) refuseAt(stage filters.Stage, filter, reason string, r filters.Reply) {
 	r = withID(named(r, s.relay.Hostname), s.id())
+	s.countRefusal(filter, reason)
 	s.say(r)
 	s.log(slog.LevelInfo, "refused", "stage", stage.String(), "filter", filter, "reason", reason,
 		"action", filters.Hangup.String(), "reply", r.String())

@@ -9,7 +9,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/mailweir/mailweir/filters/env"
+	"github.com/mailweir/mailweir/proxy/internal/door"
 	"github.com/mailweir/mailweir/proxy/relay"
+	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
 // bench is a session between sockets, without test code that allocates.
@@ -28,7 +31,13 @@ func newBench(t testing.TB, commands string, guarded bool) *bench {
 		t.Fatal(err)
 	}
 	o := settings(t, slog.New(slog.DiscardHandler))
-	o.Upstream = behind(newFleet(), up.Addr().String(), maxConnections)
+	host, err := env.Open(env.Options{Log: quiet}) // its metrics are those of the program
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { host.Close() })
+	o.Meters = relay.NewMeters(host.Env(), door.NewMeters(host.Env()))
+	o.Upstream = behind(upstream.NewFleet(host.Env()), up.Addr().String(), maxConnections)
 	if guarded {
 		pregreeting(t, &o, new(recollection), "{wait: 0s, exempt: []}")
 	}

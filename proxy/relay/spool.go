@@ -16,6 +16,9 @@ type spool struct {
 	file *os.File
 	size int64
 	err  error // why the message cannot be held
+
+	meters *Meters
+	held   spooled // as they have counted it
 }
 
 // write adds to the content. After an error it does nothing; see err.
@@ -24,6 +27,7 @@ func (p *spool) write(b []byte) {
 		return
 	}
 	p.size += int64(len(b))
+	defer p.count()
 	if p.file == nil && len(p.mem)+len(b) <= spoolMemory {
 		p.mem = append(p.mem, b...)
 		return
@@ -61,9 +65,25 @@ func (p *spool) fileReader(n int64) io.Reader {
 	return io.NewSectionReader(p.file, n, p.size-int64(len(p.mem))-n)
 }
 
+// count tells the meters what has changed.
+func (p *spool) count() {
+	now := spooled{memory: int64(len(p.mem))}
+	if p.file != nil {
+		now.files, now.disk = 1, p.size-now.memory
+	}
+	p.countAs(now)
+}
+
+func (p *spool) countAs(now spooled) {
+	was := p.held
+	p.held = now
+	p.meters.hold(spooled{now.memory - was.memory, now.disk - was.disk, now.files - was.files})
+}
+
 // close gives the file's room back.
 func (p *spool) close() {
 	if p.file != nil {
 		p.file.Close()
 	}
+	p.countAs(spooled{})
 }

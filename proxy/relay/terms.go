@@ -17,6 +17,7 @@ type terms struct {
 	hears    bool                       // filters listen before the greeting
 	routes   map[string]*upstream.Group // by domain
 	hold     bool                       // messages are held until the verdict
+	tally    tally
 
 	lastOffer atomic.Pointer[knownOffer]
 
@@ -36,6 +37,7 @@ func newTerms(r *Relay, o Options) *terms {
 		routes:   routesOf(o.Routes),
 		hears:    needs&filters.HearClient != 0,
 		hold:     holds(needs),
+		tally:    newTally(&o),
 		over:     make(chan struct{}),
 	}
 }

@@ -15,7 +15,9 @@ type source struct{ *session }
 func (c source) Read(p []byte) (int, error) {
 	s := c.session
 	if s.polling {
-		return s.conn.Read(p)
+		n, err := s.conn.Read(p)
+		s.traffic.received += n
+		return n, err
 	}
 	if err := s.settle(); err != nil {
 		return 0, err
@@ -30,6 +32,7 @@ func (c source) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := s.conn.Read(p)
+	s.traffic.received += n
 	s.endWait()
 	if err != nil && s.isDraining() && errors.Is(err, os.ErrDeadlineExceeded) {
 		err = errDraining

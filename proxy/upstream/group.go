@@ -9,6 +9,7 @@ type Group struct {
 	fleet      *Fleet
 	pool       *pool
 	recipients *Recipients
+	clocks     [steps]func(seconds float64)
 }
 
 // Group returns the group of these options. Close it when nobody uses it any
@@ -23,7 +24,7 @@ func (f *Fleet) Group(o Options) *Group {
 		p = &pool{fleet: f, name: o.Name, entries: map[string]*entry{}, servers: map[string]*server{}, wake: make(chan struct{}, 1)}
 		f.pools[o.Name] = p
 	}
-	g := &Group{Options: o, learned: &p.learned, fleet: f, pool: p}
+	g := &Group{Options: o, learned: &p.learned, fleet: f, pool: p, clocks: f.meters.clocks(o.Name)}
 	p.groups = append(p.groups, g)
 	g.recipients = p.remember(o.Recipients)
 	p.admit(g)

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"math"
+	"time"
 
 	"github.com/mailweir/mailweir/filters"
 )
@@ -19,7 +20,29 @@ const (
 type meters struct {
 	up, connections  filters.Gauge
 	connects, reused filters.Counter
+	seconds          filters.Histogram
 }
+
+// Step is what a session waits for an upstream to do.
+type Step uint8
+
+// The steps.
+const (
+	Connect   Step = iota // a new connection, until the client's greeting is next
+	Greet                 // the reply to HELO, EHLO or LHLO
+	Mail                  // to MAIL
+	Rcpt                  // to RCPT
+	Data                  // to DATA
+	EndOfData             // to a whole message
+	Other                 // to any other command
+	steps
+)
+
+var stepNames = [steps]string{"connect", "helo", "mail", "rcpt", "data", "end_of_data", "other"}
+
+// stepSeconds are the upper bounds of the histogram: from a reply of the same
+// machine to what content filters of MTAs take.
+var stepSeconds = []float64{0.0005, 0.002, 0.01, 0.05, 0.2, 1, 5, 20, 60, 300}
 
 func newMeters(env filters.Env) *meters {
 	return &meters{
@@ -27,6 +50,7 @@ func newMeters(env filters.Env) *meters {
 		connections: env.Gauge("mailweir_upstream_connections", "Connections to an MTA, those included that are kept for later sessions.", "group", "server"),
 		connects:    env.Counter("mailweir_upstream_connects_total", "Attempts of sessions to connect to an MTA, by result.", "group", "server", "result"),
 		reused:      env.Counter("mailweir_upstream_reused_total", "Sessions that were given the connection of an earlier one.", "group"),
+		seconds:     env.Histogram("mailweir_upstream_seconds", "How long upstreams took for each step of a session.", stepSeconds, "group", "step"),
 	}
 }
 
@@ -49,3 +73,18 @@ func (m *meters) forget(group, server string) {
 func (m *meters) connect(group, server, result string) { m.connects.Add(1, group, server, result) }
 
 func (m *meters) reuse(group string) { m.reused.Add(1, group) }
+
+// clocks returns what counts the seconds of each step; nil for nothing.
+func (m *meters) clocks(group string) (all [steps]func(seconds float64)) {
+	for s := range all {
+		all[s] = filters.Observer(m.seconds, group, stepNames[s])
+	}
+	return all
+}
+
+// Took counts how long a step has taken.
+func (g *Group) Took(s Step, d time.Duration) {
+	if count := g.clocks[s]; count != nil {
+		count(d.Seconds())
+	}
+}

@@ -128,6 +128,7 @@ func (o *opening) share(left int) time.Duration {
 // connect opens a connection to a server, of which a slot is taken. The
 // connection has the slot then.
 func (o *opening) connect(sv *server, left int) (*Conn, error) {
+	began := time.Now()
 	c, err := o.once(sv, left, false)
 	if err != nil && o.plainAgain(err) {
 		c, err = o.once(sv, left, true)
@@ -135,6 +136,7 @@ func (o *opening) connect(sv *server, left int) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.Took(Connect, time.Since(began))
 	o.fleet.mu.Lock()
 	sv.pins++
 	o.fleet.mu.Unlock()

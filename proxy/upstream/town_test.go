@@ -258,4 +258,5 @@ func (i instrument) Set(n float64, values ...string) {
 	i.values[fmt.Sprint(i.name, values)] = n
 }
 
-func (i instrument) Observe(float64, ...string) {}
+// Observe counts how often.
+func (i instrument) Observe(_ float64, values ...string) { i.Add(1, values...) }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/internal/metrics"
 )
 
@@ -145,8 +146,31 @@ func TestMisuse(t *testing.T) {
 func TestCheap(t *testing.T) {
 	r, _ := registry()
 	c := r.Counter("mailweir_x_total", "X.", "a")
+	h := r.Histogram("mailweir_y_seconds", "Y.", []float64{1}, "a")
 	values := []string{"1"}
-	if n := testing.AllocsPerRun(100, func() { c.Add(1, values...) }); n > 0 {
-		t.Errorf("%v allocations", n)
+	observe := filters.Observer(h, values...)
+	for name, count := range map[string]func(){
+		"Add":      func() { c.Add(1, values...) },
+		"Observe":  func() { h.Observe(1, values...) },
+		"Observer": func() { observe(1) },
+	} {
+		if n := testing.AllocsPerRun(100, count); n > 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
+// An observer counts as the histogram does that it is of.
+func TestObserver(t *testing.T) {
+	r, log := registry()
+	h := r.Histogram("mailweir_x_seconds", "X.", []float64{1}, "a")
+	filters.Observer(h, "b")(2)
+	h.Observe(3, "b")
+	want(t, shown(t, r), `mailweir_x_seconds_sum{a="b"} 5`)
+	if filters.Observer(h, "b", "c") != nil || !strings.Contains(log.String(), "level=ERROR") {
+		t.Errorf("no such labels: %s", log)
+	}
+	if filters.Observer(filters.Env{}.Histogram("mailweir_x_seconds", "X.", nil)) != nil {
+		t.Error("nothing is counted, and there is an observer")
 	}
 }

@@ -71,6 +71,15 @@ func (g *gauge) Set(n float64, values ...string) {
 
 type histogram struct{ *series[prometheus.Observer] }
 
+// Observer returns Observe for those values: see filters.Observer.
+func (h *histogram) Observer(values ...string) func(n float64) {
+	m, ok := h.of(values)
+	if !ok {
+		return nil
+	}
+	return m.Observe
+}
+
 // Observe counts an amount.
 func (h *histogram) Observe(n float64, values ...string) {
 	if m, ok := h.of(values); ok {
