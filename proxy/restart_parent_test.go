@@ -27,10 +27,27 @@ type parent struct {
 
 func newParent(t *testing.T, config string) *parent {
 	t.Helper()
-	dir := t.TempDir()
-	p := &parent{t: t, program: string(peer.BuildMailweir(t)), file: filepath.Join(dir, "mailweir.yaml")}
+	dir := openDir(t)
+	p := &parent{t: t, program: filepath.Join(dir, "mailweir"), file: filepath.Join(dir, "mailweir.yaml")}
+	if err := os.Rename(string(peer.BuildMailweir(t)), p.program); err != nil {
+		t.Fatal(err)
+	}
 	p.configure(config)
 	return p
+}
+
+// openDir returns a folder that all users may enter, unlike that of t.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "mailweir-test-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 func (p *parent) configure(text string) {
@@ -113,7 +130,7 @@ func endOf(log string) string {
 // listen opens the socket at which the child tells how it is.
 func (c *child) listen() string {
 	c.t.Helper()
-	name := filepath.Join(c.t.TempDir(), "notify")
+	name := filepath.Join(openDir(c.t), "notify")
 	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
 	if err != nil {
 		c.t.Fatal(err)
@@ -176,6 +193,15 @@ func (c *child) stop() {
 // wait waits for the child's end, which must be in order.
 func (c *child) wait() {
 	c.t.Helper()
+	c.end()
+	if c.err != nil {
+		c.t.Errorf("mailweir: %v\n%s", c.err, c.log)
+	}
+}
+
+// end waits for the child's end.
+func (c *child) end() {
+	c.t.Helper()
 	until(c.t, "mailweir has ended", func() bool {
 		select {
 		case <-c.ended:
@@ -184,7 +210,4 @@ func (c *child) wait() {
 			return false
 		}
 	})
-	if c.err != nil {
-		c.t.Errorf("mailweir: %v\n%s", c.err, c.log)
-	}
 }
