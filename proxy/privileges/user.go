@@ -36,7 +36,7 @@ func Lookup(name, group string) (User, error) {
 	case notNumber == nil && number > 0:
 		return User{}, fmt.Errorf("user: %q has no name, so its group is not known: set group", name)
 	default:
-		return User{}, fmt.Errorf("user: there is no user %q: add it, such as with useradd --system --home-dir / --shell /usr/sbin/nologin %s", name, "mailweir")
+		return User{}, fmt.Errorf("user: there is no user %q: add it, such as with useradd --system --home-dir / --shell /usr/sbin/nologin mailweir", name)
 	}
 	if group != "" {
 		if u.GID, err = findGroup(group); err != nil {
