@@ -14,6 +14,9 @@ type Config struct {
 	Hostname     string        `yaml:"hostname" format:"host" doc:"our own name, as clients are greeted with, empty for the machine's host name"`
 	Log          Log           `yaml:"log" doc:"the operator's log, which goes to standard error"`
 	DrainTimeout time.Duration `yaml:"drain_timeout" min:"0s" doc:"how long sessions may go on after the order to stop; those still open then are told 421"`
+	User         string        `yaml:"user" doc:"whom the program becomes when root starts it, by name or number: it then opens its sockets as root, and nothing else; empty to stay who it is"`
+	Group        string        `yaml:"group" doc:"the group it becomes, by name or number; empty for that of user"`
+	ReusePort    bool          `yaml:"reuse_port" doc:"let a new mailweir listen beside the old one, so that this can be stopped without refusing a client (SO_REUSEPORT; Linux only)"`
 	Watch        bool          `yaml:"watch" doc:"load the configuration again when a file that it is read from has changed, as SIGHUP does"`
 	Sessions     Sessions      `yaml:"sessions" doc:"how many clients are served at once; those beyond are told 421"`
 	DNS          DNS           `yaml:"dns" doc:"how the filters look up names and addresses"`

@@ -32,13 +32,14 @@ func (c Change) String() string { return c.Name() + ": " + c.What }
 
 // fixed are the settings that stay as they are until a restart: what is shared
 // by all that runs, and opened at the start.
-var fixed = []string{"dns", "state", "admin", "log.format"}
+var fixed = []string{"dns", "state", "admin", "log.format", "user", "group", "reuse_port"}
 
 // Keeping returns c with those settings as old has them that cannot change
 // without a restart.
 func (c *Config) Keeping(old *Config) *Config {
 	kept := *c
 	kept.DNS, kept.State, kept.Admin, kept.Log.Format = old.DNS, old.State, old.Admin, old.Log.Format
+	kept.User, kept.Group, kept.ReusePort = old.User, old.Group, old.ReusePort
 	kept.Listeners = slices.Clone(c.Listeners)
 	for i, l := range kept.Listeners {
 		if was := find(old.Listeners, l); was != nil && was.Address == l.Address && was.Mode == l.Mode {

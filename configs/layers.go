@@ -24,6 +24,8 @@ var settings = []string{
 	"log::level",
 	"log::format",
 	"drain_timeout",
+	"user",
+	"group",
 	"sessions::max",
 	"sessions::max_per_client",
 	"state::file",

@@ -7,12 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"golang.org/x/net/netutil"
-
-	"github.com/mailweir/mailweir/proxy/milter"
 )
 
 // Bounds of what those who watch may take.
@@ -33,8 +30,8 @@ type admin struct {
 }
 
 // listenAdmin opens the socket at host:port or unix:/path.
-func listenAdmin(address string, pages http.Handler, log *slog.Logger) (*admin, error) {
-	socket, err := adminSocket(address)
+func listenAdmin(o *opener, address string, pages http.Handler, log *slog.Logger) (*admin, error) {
+	socket, _, err := o.listenAdmin(address)
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
@@ -55,13 +52,6 @@ func listenAdmin(address string, pages http.Handler, log *slog.Logger) (*admin, 
 			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		},
 	}, nil
-}
-
-func adminSocket(address string) (net.Listener, error) {
-	if strings.HasPrefix(address, "unix:") {
-		return milter.Socket{Address: address, Mode: adminSocketMode}.Listen()
-	}
-	return net.Listen("tcp", address)
 }
 
 // serve answers until close.

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"strings"
-	"sync/atomic"
 
 	"github.com/mailweir/mailweir/configs"
 	"github.com/mailweir/mailweir/filters"
@@ -21,13 +20,14 @@ type door struct {
 	config configs.Listener
 	front  frontEnd
 	socket net.Listener // nil before listen
-	over   atomic.Bool  // it accepts no more
+	loop   *loop        // nil before it serves
 }
 
 // frontEnd is a relay or a milter.
 type frontEnd interface {
 	Serve(net.Listener) error
 	Shutdown(context.Context) error
+	Sessions() int
 }
 
 // offers returns what the listener's front end can do for a chain.
@@ -92,14 +92,17 @@ func misfits(c *chain.Chain, o filters.Offers) []chain.Spec {
 	return list
 }
 
-// listen opens the door's socket.
-func (d *door) listen(log *slog.Logger) error {
-	socket, err := listen(d.config)
+// listen opens the door's socket, or takes one that was passed.
+func (d *door) listen(o *opener, log *slog.Logger) error {
+	socket, passed, err := o.listen(d.config)
 	if err != nil {
 		return fmt.Errorf("listener %s: %w", d.config.Name, err)
 	}
 	d.socket = socket
 	attrs := []any{"listener", d.config.Name, "mode", string(d.config.Mode), "address", socket.Addr().String()}
+	if passed {
+		attrs = append(attrs, "passed", true)
+	}
 	if d.config.Mode == configs.Relay {
 		attrs = append(attrs, "upstream", upstreamText(d.config.Upstream))
 	}
@@ -117,14 +120,6 @@ func upstreamText(r configs.UpstreamRef) string {
 		addresses[i] = s.Address.String()
 	}
 	return strings.Join(addresses, " ")
-}
-
-func listen(l configs.Listener) (net.Listener, error) {
-	if l.Mode == configs.MTA {
-		return milterSocket(l).Listen()
-	}
-	config := net.ListenConfig{KeepAlive: -1} // time-outs find dead clients sooner
-	return config.Listen(context.Background(), "tcp", l.Address)
 }
 
 // close closes the socket of a door that has not served yet.

@@ -22,7 +22,7 @@ func (s *Server) Ready() error {
 	var errs []error
 	for _, d := range s.doors {
 		name := d.config.Name
-		if d.over.Load() {
+		if d.loop != nil && d.loop.ended.Load() {
 			errs = append(errs, fmt.Errorf("listener %s has ended", name))
 		}
 		if d.config.Mode != configs.Relay {

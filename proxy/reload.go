@@ -108,7 +108,7 @@ func (s *Server) plan(e *edition) (*plan, error) {
 		}
 		d, err := s.newDoor(l, e)
 		if err == nil {
-			err = d.listen(s.log)
+			err = d.listen(&s.opener, s.log)
 		}
 		if err != nil {
 			for _, d := range p.opened {

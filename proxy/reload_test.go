@@ -29,6 +29,7 @@ type reloading struct {
 	file string
 	live *atomic.Int64 // filters of kind stamp that are not closed
 	torn *atomic.Int64 // sessions that met stamps of two configurations
+	more []filters.Kind
 }
 
 // stamp is a filter that marks sessions, and finds those that another marked.
@@ -83,7 +84,7 @@ func (f *stamp) Close() error {
 }
 
 func (r *reloading) kinds() []filters.Kind {
-	return append(standard.Kinds(), filters.Define(filters.Kind{Name: "stamp", Doc: "Marks sessions."}, stampConfig{},
+	return append(append(standard.Kinds(), r.more...), filters.Define(filters.Kind{Name: "stamp", Doc: "Marks sessions."}, stampConfig{},
 		func(_ filters.Env, c *stampConfig) (filters.Filter, error) {
 			if c.File != "" {
 				version, err := os.ReadFile(c.File)
@@ -147,10 +148,10 @@ func serveFile(t *testing.T, text string) *reloading {
 	return serveFileAt(t, file)
 }
 
-func serveFileAt(t *testing.T, file string) *reloading {
+func serveFileAt(t *testing.T, file string, more ...filters.Kind) *reloading {
 	t.Helper()
 	leaks := goleak.IgnoreCurrent()
-	r := &reloading{running: &running{served: make(chan error, 1)}, T: t, file: file, live: new(atomic.Int64), torn: new(atomic.Int64)}
+	r := &reloading{running: &running{served: make(chan error, 1)}, T: t, file: file, live: new(atomic.Int64), torn: new(atomic.Int64), more: more}
 	c, err := r.load()
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ type Server struct {
 	reloads filters.Counter
 	loaded  filters.Gauge
 
+	opener       opener
 	adminAddress string // "" for none
 	profiles     bool   // are served there
 	admin        *admin // nil before Listen, and for none
@@ -34,6 +35,7 @@ type Server struct {
 	drain   context.Context
 	cut     context.CancelFunc // of drain
 	dropped atomic.Bool        // it has cut sessions off
+	waiting sync.WaitGroup     // for the state file
 
 	mu      sync.Mutex
 	edition *edition
@@ -60,6 +62,7 @@ func New(cfg *configs.Config, log *slog.Logger) (*Server, error) {
 	s := &Server{
 		log:          log,
 		shared:       shared,
+		opener:       opener{shared: cfg.ReusePort},
 		adminAddress: cfg.Admin.At(),
 		profiles:     cfg.Admin.Pprof,
 		changed:      make(chan struct{}, 1),
@@ -102,6 +105,7 @@ func Check(cfg *configs.Config, log *slog.Logger) error {
 // close ends what sessions have shared.
 func (s *Server) close() error {
 	s.cut()
+	s.waiting.Wait()
 	err := s.edition.close()
 	if s.admin != nil { // it can be watched until all filters have ended
 		s.admin.close()
@@ -126,12 +130,12 @@ func (s *Server) Listen() error {
 
 func (s *Server) open() error {
 	for _, d := range s.doors {
-		if err := d.listen(s.log); err != nil {
+		if err := d.listen(&s.opener, s.log); err != nil {
 			return err
 		}
 	}
 	if s.adminAddress != "" {
-		a, err := listenAdmin(s.adminAddress, s.pages(), s.log)
+		a, err := listenAdmin(&s.opener, s.adminAddress, s.pages(), s.log)
 		if err != nil {
 			return err
 		}
@@ -140,7 +144,8 @@ func (s *Server) open() error {
 			s.log.Info("serving profiles", "address", a.socket.Addr().String(), "path", profilesAt)
 		}
 	}
-	return s.shared.host.Start()
+	s.opener.dismiss(s.log)
+	return s.openState()
 }
 
 func (s *Server) closeSockets() {
@@ -198,23 +203,27 @@ func (s *Server) Serve() error {
 // one door.
 func (s *Server) serve(d *door) {
 	name := d.config.Name
+	l := &loop{Listener: d.socket}
+	d.loop = l
 	s.loops.Go(func() {
-		if err := d.front.Serve(d.socket); err != nil {
+		defer l.ended.Store(true)
+		if err := d.front.Serve(l); err != nil {
 			s.log.Error("a listener has ended", "listener", name, "error", err)
 		}
-		d.over.Store(true)
 	})
 }
 
 // Shutdown stops accepting, lets transactions end until ctx does, and closes
 // the chain, then what its filters shared. It returns ctx's error if sessions
-// had to be cut off. Further calls do nothing.
+// had to be cut off. Further calls do nothing. With reuse_port it first leaves
+// new clients to another process.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.reload.Lock() // waits for a reload under way; there is none after this
 	defer s.reload.Unlock()
 	if s.ended {
 		return nil
 	}
+	s.yield(ctx)
 	if s.watch != nil {
 		s.watch.close()
 	}

@@ -29,10 +29,15 @@ func loadConfig(cmd *cobra.Command) (*configs.Config, error) {
 	if err != nil {
 		return nil, fail(err)
 	}
+	warnOf(cmd, c)
+	return c, nil
+}
+
+// warnOf tells of the configuration's warnings on standard error.
+func warnOf(cmd *cobra.Command, c *configs.Config) {
 	for _, warning := range c.Warnings {
 		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", warning)
 	}
-	return c, nil
 }
 
 // readConfig is loadConfig for those who tell of warnings and problems in their

@@ -46,6 +46,8 @@ var mayImport = []struct {
 	{"configs", []string{"filters", "filters/chain", "filters/ipset", "rules", "rules/strict"}},
 	{"proxy", []string{"configs", "filters", "filters/chain", "filters/env", "filters/ipset", "proxy/relay", "proxy/milter", "proxy/upstream", "proxy/certs"}},
 	{"proxy/smtp", []string{"filters"}},
+	{"proxy/systemd", nil},
+	{"proxy/privileges", []string{"proxy/systemd"}},
 	{"proxy/certs", []string{"filters"}},
 	{"proxy/haproxy", []string{"filters", "proxy/smtp"}},
 	{"proxy/sasl", nil},
@@ -53,7 +55,7 @@ var mayImport = []struct {
 	{"proxy/relay", []string{"filters", "filters/chain", "proxy/smtp", "proxy/upstream", "proxy/certs", "proxy/haproxy", "proxy/sasl", "proxy/internal/door", "proxy/internal/peek"}},
 	{"proxy/milter", []string{"filters", "filters/chain", "proxy/smtp", "proxy/internal/door"}},
 	{"proxy/trial", []string{"filters", "filters/chain", "rules", "proxy/relay", "proxy/upstream", "proxy/smtp"}},
-	{"cmd", []string{"proxy", "proxy/smtp", "proxy/trial", "configs", "filters", "filters/chain", "filters/standard", "filters/env", "filters/zone", "filters/dnsbl", "rules", "rules/strict"}},
+	{"cmd", []string{"proxy", "proxy/smtp", "proxy/trial", "proxy/systemd", "proxy/privileges", "configs", "filters", "filters/chain", "filters/standard", "filters/env", "filters/zone", "filters/dnsbl", "rules", "rules/strict"}},
 }
 
 // kind is what a package right below filters may import, unless it is named above.

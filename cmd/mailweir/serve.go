@@ -12,6 +12,8 @@ import (
 
 	"github.com/mailweir/mailweir/configs"
 	"github.com/mailweir/mailweir/proxy"
+	"github.com/mailweir/mailweir/proxy/privileges"
+	"github.com/mailweir/mailweir/proxy/systemd"
 )
 
 func newServe() *cobra.Command {
@@ -25,7 +27,14 @@ that it was read from has changed. If anything is wrong with it the old one stay
 in force, and the log says why. Sessions under way end as they began.
 
 On SIGTERM or SIGINT it accepts no more clients, ends idle sessions with 421, and
-gives transactions the time of drain_timeout. A second signal ends it at once.`,
+gives transactions the time of drain_timeout. A second signal ends it at once.
+
+When root starts it and the configuration has a user, it opens its sockets and
+becomes that user. It takes sockets that systemd passes, by the names of the
+listeners, and tells systemd how it is.
+
+With reuse_port: true a new mailweir can follow an old one without a break:
+mailweir serve --take-over PID stops the process PID when it is ready itself.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			hangup := make(chan os.Signal, 1)
@@ -40,6 +49,7 @@ gives transactions the time of drain_timeout. A second signal ends it at once.`,
 		},
 	}
 	configFlags(cmd)
+	cmd.Flags().Int(takeOverFlag, 0, "stop the mailweir that is process `PID` when this one is ready")
 	return cmd
 }
 
@@ -51,20 +61,35 @@ type service struct {
 	log    *slog.Logger
 	server *proxy.Server
 	hangup chan os.Signal // nil if the configuration is none that can be loaded again
+	notify systemd.Notifier
+	former int // process that is to be stopped, 0 for none
 }
 
 // start opens all that the configuration of the command asks for.
 func start(cmd *cobra.Command) (*service, error) {
-	c, err := loadConfig(cmd)
+	sockets, err := systemd.Sockets()
 	if err != nil {
-		return nil, err
+		return nil, fail(err)
 	}
-	s := &service{cmd: cmd, config: c}
+	c, err := readConfig(cmd)
+	if err != nil {
+		return nil, fail(err)
+	}
+	s := &service{cmd: cmd, config: c, notify: systemd.NewNotifier()}
 	s.level.Set(c.Log.Level.Slog())
 	s.log = newLoggerFrom(cmd.ErrOrStderr(), c.Log.Format, &s.level)
+	if s.former, err = formerProcess(cmd); err != nil {
+		return nil, fail(err)
+	}
+	if err := s.becomeUser(sockets); err != nil {
+		return nil, fail(err)
+	}
+	warnOf(cmd, c)
+	s.warnOfSpool()
 	if s.server, err = proxy.New(c, s.log); err != nil {
 		return nil, fail(err)
 	}
+	s.server.Take(sockets)
 	return s, fail(s.server.Listen())
 }
 
@@ -75,6 +100,9 @@ func (s *service) run() error {
 	defer signal.Stop(stop)
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve() }()
+	defer s.report()()
+	s.log.Info("serving", "version", s.config.Version, "user", privileges.Current(), "process", os.Getpid())
+	s.takeOver()
 	for {
 		select {
 		case err := <-served:
@@ -85,6 +113,7 @@ func (s *service) run() error {
 			s.reload()
 		case signal := <-stop:
 			s.log.Info("stopping", "signal", signal.String(), "drain_timeout", s.config.DrainTimeout.String())
+			s.tell(systemd.Stopping, s.status("ending"), systemd.ExtendTimeout(s.config.DrainTimeout+stopMargin))
 			return s.end(stop)
 		}
 	}
@@ -93,6 +122,7 @@ func (s *service) run() error {
 // reload loads the configuration again. The server tells what came of it.
 func (s *service) reload() {
 	var c *configs.Config
+	s.tell(systemd.Reloading())
 	err := s.server.Reload(func() (_ *configs.Config, err error) {
 		if c, err = readConfig(s.cmd); err != nil {
 			return nil, err
@@ -102,10 +132,13 @@ func (s *service) reload() {
 		}
 		return c, nil
 	})
-	if err == nil {
-		s.config = c
-		s.level.Set(c.Log.Level.Slog())
+	if err != nil {
+		s.tell(systemd.Ready, s.status("the configuration could not be loaded again, see the log; the old one is in force"))
+		return
 	}
+	s.config = c
+	s.level.Set(c.Log.Level.Slog())
+	s.tell(systemd.Ready, s.status(""))
 }
 
 // end ends all sessions, and at once when there is another signal.

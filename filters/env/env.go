@@ -79,6 +79,10 @@ func Open(o Options) (*Host, error) {
 	return h, nil
 }
 
+// ErrInUse is among the errors of Start when another process has the file open.
+// It may be tried again.
+var ErrInUse = store.ErrInUse
+
 // Start opens the state file, if there is one. Filters may ask and remember
 // before that, without the file's help.
 func (h *Host) Start() error {

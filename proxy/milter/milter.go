@@ -19,6 +19,8 @@ type Milter struct {
 	mu       sync.Mutex
 	terms    *terms // of connections that begin now
 	listener net.Listener
+	accepted chan struct{} // closed when no more will be accepted; nil before Serve
+	closing  bool          // no more shall be
 	draining bool
 	conns    map[*guard]struct{}
 	done     sync.WaitGroup
@@ -38,10 +40,11 @@ func New(o Options) (*Milter, error) {
 // Serve accepts MTAs until Shutdown, and returns nil then.
 func (m *Milter) Serve(l net.Listener) error {
 	m.mu.Lock()
-	m.listener = l
-	draining, o := m.draining, m.terms.Options
+	m.listener, m.accepted = l, make(chan struct{})
+	closing, o := m.closing, m.terms.Options
 	m.mu.Unlock()
-	if draining {
+	defer close(m.accepted)
+	if closing {
 		return l.Close()
 	}
 	door.Accept(l, o.Log.With("listener", o.Name), m.accept)
@@ -119,11 +122,9 @@ const drainTick = 20 * time.Millisecond
 // An MTA whose connection is closed lets its default action decide on the rest
 // of that SMTP session.
 func (m *Milter) Shutdown(ctx context.Context) error {
+	m.closeListener(ctx)
 	m.mu.Lock()
 	m.draining = true
-	if m.listener != nil {
-		m.listener.Close()
-	}
 	m.mu.Unlock()
 	ended := make(chan struct{})
 	go func() {
@@ -144,6 +145,22 @@ func (m *Milter) Shutdown(ctx context.Context) error {
 			m.cancel()
 			<-ended
 			return ctx.Err()
+		}
+	}
+}
+
+// closeListener ends the listener, and waits for what it has accepted to be
+// served.
+func (m *Milter) closeListener(ctx context.Context) {
+	m.mu.Lock()
+	m.closing = true
+	l, accepted := m.listener, m.accepted
+	m.mu.Unlock()
+	if l != nil {
+		l.Close()
+		select {
+		case <-accepted:
+		case <-ctx.Done():
 		}
 	}
 }

@@ -19,13 +19,19 @@ type Socket struct {
 	Address string      // unix:/path, inet:host:port or inet6:host:port
 	Mode    os.FileMode // of a Unix socket; who may write to it may connect
 	Group   string      // of a Unix socket, by name or number; "" leaves it
+	Replace bool        // a Unix socket takes the place of one where somebody listens
+}
+
+// Network returns the network of an address, and the address in it.
+func Network(address string) (network, at string) {
+	family, at, _ := strings.Cut(address, ":")
+	return map[string]string{"unix": "unix", "inet": "tcp4", "inet6": "tcp6"}[family], at
 }
 
 // Listen opens the socket. The file of a Unix socket is replaced if nobody
 // listens there any more, and removed when the listener is closed.
 func (s Socket) Listen() (net.Listener, error) {
-	family, address, _ := strings.Cut(s.Address, ":")
-	network := map[string]string{"unix": "unix", "inet": "tcp4", "inet6": "tcp6"}[family]
+	network, address := Network(s.Address)
 	switch network {
 	case "":
 		return nil, fmt.Errorf("%q is no address: want unix:/path, inet:host:port or inet6:host:port", s.Address)
@@ -37,24 +43,36 @@ func (s Socket) Listen() (net.Listener, error) {
 }
 
 func (s Socket) listenUnix(path string) (net.Listener, error) {
+	if s.Replace {
+		return s.replaceUnix(path)
+	}
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("unix", path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%w: make the folder %s first", err, filepath.Dir(path))
-	}
+	l, file, err := s.bind(path)
 	if err != nil {
 		return nil, err
 	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	return &unixListener{UnixListener: l, path: path, file: file}, nil
+}
+
+// bind makes the socket and its file.
+func (s Socket) bind(path string) (*net.UnixListener, os.FileInfo, error) {
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil, fmt.Errorf("%w: make the folder %s first", err, filepath.Dir(path))
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	l.SetUnlinkOnClose(false)
 	file, err := s.admit(path)
 	if err != nil {
 		l.Close()
 		os.Remove(path)
-		return nil, err
+		return nil, nil, err
 	}
-	return &unixListener{Listener: l, path: path, file: file}, nil
+	return l, file, nil
 }
 
 // admit lets group and mode connect.
@@ -110,14 +128,18 @@ func removeStale(path string) error {
 // unixListener removes its file when it is closed, unless that is another one
 // by then.
 type unixListener struct {
-	net.Listener
+	*net.UnixListener
 	path string
 	file os.FileInfo
 }
 
+// Addr returns where MTAs find it, whatever the file was called first.
+func (l *unixListener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
+
+// Close closes the socket.
 func (l *unixListener) Close() error {
 	if now, err := os.Lstat(l.path); err == nil && os.SameFile(now, l.file) {
 		os.Remove(l.path)
 	}
-	return l.Listener.Close()
+	return l.UnixListener.Close()
 }

@@ -21,6 +21,8 @@ type Relay struct {
 	mu       sync.Mutex
 	terms    *terms // of sessions that begin now
 	listener net.Listener
+	accepted chan struct{} // closed when no more will be accepted; nil before Serve
+	closing  bool          // no more shall be
 	draining bool
 	sessions map[*session]struct{}
 	done     sync.WaitGroup
@@ -40,10 +42,11 @@ func New(o Options) (*Relay, error) {
 // Serve accepts sessions until Shutdown, and returns nil then.
 func (r *Relay) Serve(l net.Listener) error {
 	r.mu.Lock()
-	r.listener = l
-	draining, o := r.draining, r.terms.Options
+	r.listener, r.accepted = l, make(chan struct{})
+	closing, o := r.closing, r.terms.Options
 	r.mu.Unlock()
-	if draining {
+	defer close(r.accepted)
+	if closing {
 		return l.Close()
 	}
 	door.Accept(l, o.Log.With("listener", o.Name), r.accept)
@@ -112,11 +115,9 @@ func (t *terms) turnAway(conn net.Conn, client netip.AddrPort, reason string, re
 // Shutdown stops accepting, ends idle sessions with 421, and lets transactions
 // end. When ctx ends first it cuts the rest off and returns ctx's error.
 func (r *Relay) Shutdown(ctx context.Context) error {
+	r.closeListener(ctx)
 	r.mu.Lock()
 	r.draining = true
-	if r.listener != nil {
-		r.listener.Close()
-	}
 	for s := range r.sessions {
 		s.drain()
 	}
@@ -139,6 +140,22 @@ func (r *Relay) Shutdown(ctx context.Context) error {
 	r.mu.Unlock()
 	<-ended
 	return ctx.Err()
+}
+
+// closeListener ends the listener, and waits for what it has accepted to become
+// sessions: nobody is turned away whom the next process could not serve.
+func (r *Relay) closeListener(ctx context.Context) {
+	r.mu.Lock()
+	r.closing = true
+	l, accepted := r.listener, r.accepted
+	r.mu.Unlock()
+	if l != nil {
+		l.Close()
+		select {
+		case <-accepted:
+		case <-ctx.Done():
+		}
+	}
 }
 
 func addrPort(a net.Addr) netip.AddrPort {

@@ -46,7 +46,7 @@ func openDisk(name string, max int, now func() time.Time, log *slog.Logger) (*di
 	}
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("%s is in use by another process: each mailweir needs a file of its own", name)
+		return nil, fmt.Errorf("%s %w: each mailweir needs a file of its own", name, ErrInUse)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: make the folder %s first", err, filepath.Dir(name))
 	case err != nil:
@@ -54,6 +54,9 @@ func openDisk(name string, max int, now func() time.Time, log *slog.Logger) (*di
 	}
 	return d, nil
 }
+
+// ErrInUse is why a file cannot be opened that another process has open.
+var ErrInUse = errors.New("is in use by another process")
 
 // damaged tells a file that is of no use from one that cannot be had.
 func damaged(err error) bool {

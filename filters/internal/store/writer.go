@@ -12,7 +12,7 @@ const (
 // is damaged is set aside, and a new one begun: the memory is no reason not to
 // serve. The error says what to do about a file that cannot be used.
 //
-// Call it once, before the store is used by several.
+// Call it once. What was stored before goes into the file too.
 func (s *Store) Open(name string) error {
 	d, err := openDisk(name, s.max, s.now, s.log)
 	if err != nil {
@@ -20,6 +20,11 @@ func (s *Store) Open(name string) error {
 	}
 	s.mu.Lock()
 	s.disk = d
+	for _, key := range s.memory.Keys() {
+		if e, ok := s.memory.Peek(key); ok && !s.queue.put(key, e) {
+			s.metrics.lost.Add(1, queueFull...)
+		}
+	}
 	s.mu.Unlock()
 	s.stop, s.done = make(chan struct{}), make(chan struct{})
 	go s.write()
