@@ -32,6 +32,7 @@ func (a *attempt) make(text []byte) {
 	}
 	if group {
 		a.session.write(strings.Join(commands, "\r\n") + "\r\n")
+		a.mayKill()
 	}
 	for i, command := range commands {
 		if !group {
@@ -119,12 +120,14 @@ func (a *attempt) sendText(text []byte) {
 	cut := a.random.IntN(len(wire))
 	rude := a.random.Float64() < a.Rudeness
 	a.session.write(wire[:cut])
+	a.mayKill()
 	if rude && a.random.IntN(2) == 0 {
 		a.leave(HungUp)
 		return
 	}
 	a.Dot = time.Now()
 	a.session.write(wire[cut:] + ".\r\n")
+	a.mayKill()
 	if rude {
 		a.leave(Left)
 		return
@@ -148,6 +151,7 @@ func (a *attempt) sendChunks(text []byte) {
 	}
 	a.Dot = time.Now()
 	a.session.write(fmt.Sprintf("BDAT %d LAST\r\n%s", len(text)-cut, text[cut:]))
+	a.mayKill()
 	if rude {
 		a.leave(Left)
 		return
@@ -172,5 +176,12 @@ func (a *attempt) conclude(code int, reply string) {
 		a.end(Deferred, reply)
 	default:
 		a.refuse(code, reply, nil)
+	}
+}
+
+// mayKill kills the relay, or not.
+func (a *attempt) mayKill() {
+	if a.Kill != nil && a.random.IntN(killEvery) == 0 {
+		a.Kill()
 	}
 }

@@ -6,6 +6,13 @@ import (
 	"strings"
 )
 
+// Why a client does not know of its message.
+const (
+	ClientLeft   = "the client had left"
+	RelayKilled  = "the relay was killed"
+	PatienceLost = "the relay had lost patience"
+)
+
 // A Judgement is what came of so many messages.
 type Judgement struct {
 	Problems []string // what must not happen
@@ -107,15 +114,15 @@ func (l *Ledger) judgeAcknowledged(j *Judgement, a Attempt, t *Take) {
 func (l *Ledger) window(a Attempt, t *Take) string {
 	switch {
 	case t.Misled != "":
-		return "the upstream's reply: " + t.Misled
+		return "the upstream's reply was lost: " + t.Misled
 	case a.Dot.IsZero():
 		return ""
 	case a.Outcome == Left:
-		return "the client had left"
+		return ClientLeft
 	case a.Outcome == Lost && l.killedWithin(a.Dot, a.Ended):
-		return "the relay was killed"
+		return RelayKilled
 	case a.Outcome == Deferred && a.Ended.Sub(a.Dot) >= l.Patience:
-		return "the relay had lost patience"
+		return PatienceLost
 	}
 	return ""
 }

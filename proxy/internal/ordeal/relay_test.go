@@ -72,7 +72,7 @@ func (s scenario) test(t *testing.T, binary peer.Mailweir) {
 			"backoff: {first: 10ms, max: 50ms}, servers: [" + strings.Join(servers, ", ") + "]}",
 	})
 	m.kill, m.start = func() { r.Kill() }, func() { binary.Again(t, r) }
-	m.run(t, ordeal.Sender{Addr: r.Addr, Seed: seed, Messages: messages, Crowd: 24, Chunks: s.chunks, Rudeness: 0.02, Ledger: ledger})
+	m.run(t, ordeal.Sender{Addr: r.Addr, Seed: seed, Messages: messages, Crowd: 24, Chunks: s.chunks, Rudeness: 0.02, Ledger: ledger, Kill: m.order})
 	for _, u := range upstreams {
 		u.Close()
 	}

@@ -18,7 +18,12 @@ type Sender struct {
 	Chunks   bool    // some go by BDAT, if that is offered
 	Rudeness float64 // share of attempts in which the client itself goes away: 0 to 1
 	Ledger   *Ledger
+	// Kill kills the relay, in some attempts and at any point of them; nil for never.
+	Kill func()
 }
+
+// killEvery of so many points in attempts one is the relay's last.
+const killEvery = 150
 
 // maxAttempts is after how many a message is given up, which the judgement then
 // tells. Not counted are those that found no relay.
