@@ -8,15 +8,15 @@ import (
 	"github.com/mailweir/mailweir/proxy/internal/peer"
 )
 
-// TestNoLossMilter sends messages through a real Postfix that asks a mailweir
+// testMilter sends messages through a real Postfix that asks a mailweir
 // which is killed time and again, and puts mail off while there is none. Each
 // message that Postfix has acknowledged arrives once, and none arrives that
 // mailweir has not seen to its end: it bears mailweir's field.
-func TestNoLossMilter(t *testing.T) {
-	messages, seed := ordealSize(t, 600)
+func testMilter(t *testing.T, binary peer.Mailweir) {
+	messages, seed := ordealSize(t, 250)
 	ledger := &ordeal.Ledger{Foreign: true}
 	sink := upstreamOf(t, ledger, ordeal.Options{Name: "sink", Seed: seed, Original: asSent})
-	milter := peer.BuildMailweir(t).Milter(t, peer.MilterOptions{Chain: adding, Unix: true})
+	milter := binary.Milter(t, peer.MilterOptions{Chain: adding, Unix: true})
 	mta := peer.Postfix(t, peer.PostfixOptions{
 		Relayhost: sink.Addr,
 		Milter:    milter.Address,

@@ -7,16 +7,21 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/mailweir/mailweir/proxy/internal/ordeal"
 	"github.com/mailweir/mailweir/proxy/internal/peer"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // ordealPatience is how long mailweir waits for the upstream.
 const ordealPatience = 3 * time.Second
 
 // ordealListener are the settings of a listener that gives up on an upstream
 // which stalls.
-const ordealListener = `{upstream: ups, errors: 1000, timeouts: {upstream: {greeting: 3s, mail: 3s, rcpt: 3s, data: 3s, end_of_data: 3s, other: 3s}}}`
+const ordealListener = `{upstream: ups, errors: 1000, timeouts: {upstream: {
+  greeting: 3s, mail: 3s, rcpt: 3s, data: 3s, end_of_data: 3s, other: 3s}}}`
 
 // passed is the field that a chain adds, which shows that a message was filtered.
 const passed = "X-Passed: yes\r\n"
@@ -48,10 +53,11 @@ func TestNoLoss(t *testing.T) {
 	} {
 		t.Run(s.name, func(t *testing.T) { s.test(t, binary) })
 	}
+	t.Run("milter", func(t *testing.T) { testMilter(t, binary) })
 }
 
 func (s scenario) test(t *testing.T, binary peer.Mailweir) {
-	messages, seed := ordealSize(t, 500)
+	messages, seed := ordealSize(t, 250)
 	ledger := &ordeal.Ledger{Patience: ordealPatience}
 	m := newMortal(ledger, seed)
 	var servers []string

@@ -115,7 +115,7 @@ func (v *visit) refusal(f fault, to string) string {
 }
 
 // ofEnd are the faults of the reply to a text.
-var ofEnd = append([]fault{closes, closes, resets, half, half, vanishes, dies, dies, dies, diesThen, diesThen}, ofReply...)
+var ofEnd = append([]fault{closes, closes, resets, half, half, vanishes, stalls, dies, dies, dies, diesThen, diesThen}, ofReply...)
 
 // end settles a text that has come whole. With its reply to that the message is
 // the upstream's, whether that reply arrives or not.

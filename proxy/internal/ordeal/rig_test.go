@@ -76,7 +76,7 @@ func (m *mortal) live(done <-chan struct{}) {
 // judgement.
 func (m *mortal) run(t *testing.T, s ordeal.Sender) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	done := make(chan struct{})
 	go func() {
@@ -88,28 +88,28 @@ func (m *mortal) run(t *testing.T, s ordeal.Sender) {
 }
 
 // ordealSize says how many messages a scenario has, and the seed of all chance:
-// MAILWEIR_ORDEAL_MESSAGES and MAILWEIR_ORDEAL_SEED, if they are set.
+// ORDEAL_MESSAGES and ORDEAL_SEED, if they are set.
 func ordealSize(t *testing.T, usual int) (messages int, seed uint64) {
 	t.Helper()
 	messages, seed = usual, rand.Uint64N(1_000_000)
 	if testing.Short() {
 		messages /= 4
 	}
-	if text := os.Getenv("MAILWEIR_ORDEAL_MESSAGES"); text != "" {
+	if text := os.Getenv("ORDEAL_MESSAGES"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {
 			t.Fatal(err)
 		}
 		messages = n
 	}
-	if text := os.Getenv("MAILWEIR_ORDEAL_SEED"); text != "" {
+	if text := os.Getenv("ORDEAL_SEED"); text != "" {
 		n, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
 			t.Fatal(err)
 		}
 		seed = n
 	}
-	t.Logf("%d messages, MAILWEIR_ORDEAL_SEED=%d", messages, seed)
+	t.Logf("%d messages, ORDEAL_SEED=%d", messages, seed)
 	return messages, seed
 }
 
