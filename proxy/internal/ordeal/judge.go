@@ -80,7 +80,8 @@ func (l *Ledger) judge(j *Judgement, a Attempt, t *Take) {
 	default:
 		why := l.window(a, t)
 		if why == "" {
-			j.problem("%s: the upstream has it and its 250 went out, but the client was %s (%q)", a.Key, a.Outcome, a.Reply)
+			j.problem("%s: the upstream has it and its 250 went out, but the client was %s (%q), %s after its dot; the nearest kill was %s away",
+				a.Key, a.Outcome, a.Reply, a.Ended.Sub(a.Dot), l.nearestKill(a.Dot, a.Ended))
 			return
 		}
 		j.Windows[why]++

@@ -47,7 +47,7 @@ func TestJudge(t *testing.T) {
 		{name: "nobody's", attempt: acknowledged, takes: []Take{said, {Key: Key{0, 7}}}, want: "no client has sent it"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			l := &Ledger{Patience: time.Minute, kills: []time.Time{test.kill}}
+			l := &Ledger{Patience: time.Minute, kills: []death{{test.kill, test.kill}}}
 			l.tried(test.attempt)
 			for _, take := range test.takes {
 				l.took(&take)

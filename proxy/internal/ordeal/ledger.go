@@ -1,6 +1,7 @@
 package ordeal
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -51,7 +52,7 @@ type Ledger struct {
 	attempts []Attempt
 	takes    []*Take
 	refusals map[string]bool // 5xx of upstreams, to the letter
-	kills    []time.Time
+	kills    []death
 	seen     map[string]int // how often what happened
 	faults   []string       // against the protocol
 }
@@ -104,14 +105,31 @@ func (l *Ledger) broken(what string) {
 	l.faults = append(l.faults, what)
 }
 
-// Killed adds a kill of the relay, which is about to happen.
-func (l *Ledger) Killed() {
+// Kill kills the relay and returns when it is dead, which is what kill must do.
+func (l *Ledger) Kill(kill func()) {
+	k := death{from: time.Now()}
+	kill()
+	k.to = time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.kills = append(l.kills, time.Now())
+	l.kills = append(l.kills, k)
 }
+
+// A death is the time in which the relay was killed: it was alive before, and
+// dead afterwards.
+type death struct{ from, to time.Time }
 
 // killedWithin reports whether the relay was killed between the two.
 func (l *Ledger) killedWithin(from, to time.Time) bool {
-	return slices.ContainsFunc(l.kills, func(k time.Time) bool { return !k.Before(from) && !k.After(to) })
+	return slices.ContainsFunc(l.kills, func(k death) bool { return !k.to.Before(from) && !k.from.After(to) })
+}
+
+// nearestKill tells how far off the nearest kill was, for who has to find out
+// why a message has no explanation.
+func (l *Ledger) nearestKill(from, to time.Time) string {
+	best := time.Duration(math.MaxInt64)
+	for _, k := range l.kills {
+		best = min(best, max(from.Sub(k.to), k.from.Sub(to)))
+	}
+	return best.String()
 }

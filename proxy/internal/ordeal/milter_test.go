@@ -13,7 +13,7 @@ import (
 // message that Postfix has acknowledged arrives once, and none arrives that
 // mailweir has not seen to its end: it bears mailweir's field.
 func testMilter(t *testing.T, binary peer.Mailweir) {
-	messages, seed := ordealSize(t, 250)
+	messages, seed := ordealSize(t, 600)
 	ledger := &ordeal.Ledger{Foreign: true}
 	sink := upstreamOf(t, ledger, ordeal.Options{Name: "sink", Seed: seed, Original: asSent})
 	milter := binary.Milter(t, peer.MilterOptions{Chain: adding, Unix: true})

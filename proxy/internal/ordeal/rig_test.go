@@ -62,8 +62,7 @@ func (m *mortal) live(done <-chan struct{}) {
 			}
 		case <-end.C:
 		}
-		m.ledger.Killed()
-		m.kill()
+		m.ledger.Kill(m.kill)
 		if dead != nil {
 			close(dead)
 		}

@@ -33,7 +33,7 @@ type Upstream struct {
 	stop     context.CancelFunc
 	visits   sync.WaitGroup
 	number   atomic.Int64 // of connections
-	stalled  atomic.Int64 // connections that have stalled and are not at their end
+	inStall  atomic.Int64 // connections that have stalled and are not at their end
 }
 
 // Listen starts an upstream at a free port of loopback. Close ends it.
@@ -59,7 +59,7 @@ func (u *Upstream) accept() {
 			v := newVisit(u, conn)
 			v.serve()
 			if v.stalled {
-				u.stalled.Add(-1)
+				u.inStall.Add(-1)
 			}
 		})
 	}
@@ -68,7 +68,7 @@ func (u *Upstream) accept() {
 // Close ends all connections and returns when nothing is under way. Those that
 // have stalled may first find out what came meanwhile.
 func (u *Upstream) Close() {
-	for deadline := time.Now().Add(2 * u.ledger.Patience); u.stalled.Load() > 0 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(2 * u.ledger.Patience); u.inStall.Load() > 0 && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
 	}
 	u.stop()

@@ -212,7 +212,7 @@ func (v *visit) strike(f fault) error {
 func (v *visit) stall() {
 	if !v.stalled {
 		v.stalled = true
-		v.Upstream.stalled.Add(1)
+		v.inStall.Add(1)
 	}
 	v.sleep(v.ledger.Patience + maxSlow)
 }
