@@ -5,6 +5,7 @@ BUILD        = go build -trimpath -buildvcs=false -ldflags '-X main.version=$(VE
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 30s
 ROUNDS      ?= 5
+MESSAGES    ?= 5000
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -36,4 +37,7 @@ fuzz: ## run every fuzz target for FUZZTIME
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
 	done
 
-.PHONY: help build run test lint bench fuzz
+ordeal: ## send MESSAGES each way through a mailweir that is killed, to an upstream that fails
+	@ORDEAL_MESSAGES=$(MESSAGES) go test -race -timeout 60m -run '^TestNoLoss' -v ./proxy/internal/ordeal
+
+.PHONY: help build run test lint bench fuzz ordeal

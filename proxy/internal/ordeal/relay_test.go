@@ -1,0 +1,109 @@
+package ordeal_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/mailweir/mailweir/proxy/internal/ordeal"
+	"github.com/mailweir/mailweir/proxy/internal/peer"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// ordealPatience is how long mailweir waits for the upstream.
+const ordealPatience = 3 * time.Second
+
+// ordealListener are the settings of a listener that gives up on an upstream
+// which stalls.
+const ordealListener = `{upstream: ups, errors: 1000, timeouts: {upstream: {
+  greeting: 3s, mail: 3s, rcpt: 3s, data: 3s, end_of_data: 3s, other: 3s}}}`
+
+// passed is the field that a chain adds, which shows that a message was filtered.
+const passed = "X-Passed: yes\r\n"
+
+// adding is a chain that needs the whole message.
+const adding = `[headers: {add: [{name: X-Passed, value: "yes"}]}]`
+
+// A scenario is a way for messages to take.
+type scenario struct {
+	name     string
+	servers  int
+	chunks   bool
+	chain    string
+	upstream string // keys of the group
+}
+
+// TestNoLoss sends messages through a mailweir that is killed time and again, to
+// upstreams that fail at every point of the dialogue. Each message that was
+// acknowledged is at the upstream, octet by octet; those that are there without
+// their client's knowledge are so because somebody kept the upstream's reply from
+// arriving (RFC 1047).
+func TestNoLoss(t *testing.T) {
+	binary := peer.BuildMailweir(t)
+	for _, s := range []scenario{
+		{name: "passing", servers: 1, chain: "[]"},
+		{name: "held", servers: 1, chunks: true, chain: adding},
+		{name: "reuse", servers: 1, chain: "[]", upstream: "reuse: true, "},
+		{name: "two servers, chunks, reuse", servers: 2, chunks: true, chain: "[]", upstream: "balance: least_sessions, reuse: true, "},
+	} {
+		t.Run(s.name, func(t *testing.T) { s.test(t, binary) })
+	}
+	t.Run("milter", func(t *testing.T) { testMilter(t, binary) })
+}
+
+func (s scenario) test(t *testing.T, binary peer.Mailweir) {
+	messages, seed := ordealSize(t, 250)
+	ledger := &ordeal.Ledger{Patience: ordealPatience}
+	m := newMortal(ledger, seed)
+	var servers []string
+	var upstreams []*ordeal.Upstream
+	for n := range s.servers {
+		o := ordeal.Options{Name: fmt.Sprint("up", n), Seed: seed, Rate: 0.06, Kill: m.order}
+		if s.chain == adding {
+			o.Original = withoutPassed
+		}
+		u := upstreamOf(t, ledger, o)
+		upstreams = append(upstreams, u)
+		servers = append(servers, fmt.Sprintf("{address: %q}", u.Addr))
+	}
+	r := binary.RelayWith(t, peer.RelayOptions{
+		Listener: ordealListener,
+		Chain:    s.chain,
+		Top: "sessions: {max_per_client: 1000}\nupstreams:\n  - {name: ups, " + s.upstream +
+			"backoff: {first: 10ms, max: 50ms}, servers: [" + strings.Join(servers, ", ") + "]}",
+	})
+	m.kill, m.start = func() { r.Kill() }, func() { binary.Again(t, r) }
+	m.run(t, ordeal.Sender{Addr: r.Addr, Seed: seed, Messages: messages, Crowd: 24, Chunks: s.chunks, Rudeness: 0.02, Ledger: ledger, Kill: m.order})
+	for _, u := range upstreams {
+		u.Close()
+	}
+	j := judge(t, ledger, messages)
+	if j.Kills == 0 || len(j.Windows) == 0 {
+		t.Error("that was no ordeal: nothing was killed, or no reply was lost")
+	}
+}
+
+// upstreamOf starts an upstream that ends with the test, if not before.
+func upstreamOf(t *testing.T, l *ordeal.Ledger, o ordeal.Options) *ordeal.Upstream {
+	t.Helper()
+	u, err := ordeal.Listen(l, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(u.Close)
+	return u
+}
+
+// withoutPassed takes the field away that mailweir has added.
+func withoutPassed(text []byte) (original []byte, wrong string) {
+	header, _, _ := bytes.Cut(text, []byte("\r\n\r\n"))
+	if bytes.Count(append(header, "\r\n"...), []byte(passed)) != 1 {
+		return nil, "mailweir has not filtered it"
+	}
+	return bytes.Replace(text, []byte(passed), nil, 1), ""
+}
