@@ -133,6 +133,9 @@ func (s *session) tryHelo() (smtp.ServerReply, error) {
 			s.up = up
 		}
 		reply, err := s.helloTo()
+		if (err != nil || reply.Code == 421) && s.ctx.Err() == nil {
+			s.up.Doubt()
+		}
 		if s.authed || !s.wasClosing(reply, err) {
 			return reply, err
 		}

@@ -173,3 +173,25 @@ func TestDoubt(t *testing.T) {
 		c.Quit()
 	})
 }
+
+// TestDoubtOfASession looks soon at a server that has failed behind its greeting, although
+// sessions use it.
+func TestDoubtOfASession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t)
+		g := w.group(checked("192.0.2.1", "192.0.2.2"))
+		busy := w.enter(g)
+		defer busy.Close()
+		w.is(sorry, one)
+		c := w.enter(g)
+		c.Doubt()
+		c.Close()
+		time.Sleep(10 * time.Second)
+		if counts := w.logged("server is out"); counts[0] != 1 {
+			t.Errorf("logged %d times that it is out", counts[0])
+		}
+		if at := w.visit(g); at != two {
+			t.Errorf("connected to %s", at)
+		}
+	})
+}

@@ -140,6 +140,14 @@ func (sv *server) doubt(g *Group) {
 	sv.pool.nudge()
 }
 
+// Doubt says that the server has failed where that may be its fault, or that of
+// one client. One of several is looked at soon then, and is out if it fails again.
+func (c *Conn) Doubt() {
+	if c.group.checked() {
+		c.at.doubt(c.group)
+	}
+}
+
 // after returns how long a server is left alone that has failed once more,
 // after so many failures.
 func (b BackOff) after(failures int) time.Duration {

@@ -32,6 +32,7 @@ const (
 	refuses = "refuses" // connections
 	silent  = "silent"  // never answers
 	mute    = "mute"    // connects, and never greets
+	sorry   = "sorry"   // greets, and answers EHLO with 421
 )
 
 // town is servers without a network, which a test turns on and off. Those that
@@ -122,6 +123,12 @@ func (w *town) serve(conn net.Conn, greeting string) {
 	switch greeting {
 	case "":
 		greeting = "220 mta.example"
+	case sorry:
+		io.WriteString(conn, "220 mta.example\r\n")
+		if bufio.NewScanner(conn).Scan() {
+			io.WriteString(conn, "421 4.3.2 mta.example closes\r\n")
+		}
+		return
 	case mute:
 		io.Copy(io.Discard, conn)
 		return
