@@ -151,3 +151,27 @@ func TestServerPassedOver(t *testing.T) {
 		second.wantMails("1 <s@x> <1@y>: one|")
 	}
 }
+
+// A server that goes away before it has answered the greeting has done nothing
+// for the client yet: another attempt serves it, but not without end.
+func TestLostAtEHLO(t *testing.T) {
+	for times, want := range map[int]string{1: "250", 2: "421"} {
+		left := int32(times)
+		first := newFake(t, func(f *fake) {
+			f.answer = func(_ int, line string) string {
+				if strings.HasPrefix(line, "EHLO") && atomic.AddInt32(&left, -1) >= 0 {
+					return closes
+				}
+				return ""
+			}
+		})
+		second := newFake(t, nil)
+		r := newTown(t, func(g *groups, o *relay.Options) {
+			o.Upstream = g.of("two", first, func(o *upstream.Options) { o.Servers = append(o.Servers, serverOf(second)) })
+		})
+		c := r.dial()
+		c.say("", "220")
+		c.say("EHLO c\r\n", want)
+		c.Close()
+	}
+}

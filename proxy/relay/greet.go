@@ -124,7 +124,7 @@ func (s *session) tryHelo() (smtp.ServerReply, error) {
 	if s.up != nil && s.up.Ready() != nil && !s.authed {
 		s.closeUpstream()
 	}
-	for {
+	for again := len(s.group.Servers) > 1; ; {
 		if s.up == nil {
 			up, err := s.group.Open(s.ctx, s.info, &s.relay.Timeouts.Upstream)
 			if err != nil {
@@ -136,11 +136,25 @@ func (s *session) tryHelo() (smtp.ServerReply, error) {
 		if (err != nil || reply.Code == 421) && s.ctx.Err() == nil {
 			s.up.Doubt()
 		}
-		if s.authed || !s.wasClosing(reply, err) {
+		switch {
+		case s.authed:
+			return reply, err
+		case s.wasClosing(reply, err):
+		case again && s.wasLost(err):
+			again = false // where one of several servers dies, there may be another
+		default:
 			return reply, err
 		}
 		s.closeUpstream()
 	}
+}
+
+// wasLost reports whether a connection has ended before the greeting was
+// answered: the client has lost nothing by that yet.
+func (s *session) wasLost(err error) bool {
+	var fault smtp.Fault
+	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, upstream.ErrStray) &&
+		!errors.As(err, &fault) && s.ctx.Err() == nil
 }
 
 // wasClosing reports whether a connection that a former session has left was
