@@ -5,6 +5,7 @@ BUILD        = go build -trimpath -buildvcs=false -ldflags '-X main.version=$(VE
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 30s
 ROUNDS      ?= 5
+RUNS        ?= 12
 MESSAGES    ?= 5000
 
 help: ## list what can be made
@@ -40,4 +41,7 @@ fuzz: ## run every fuzz target for FUZZTIME
 ordeal: ## send MESSAGES each way through a mailweir that is killed, to an upstream that fails
 	@ORDEAL_MESSAGES=$(MESSAGES) go test -race -timeout 60m -run '^TestNoLoss' -v ./proxy/internal/ordeal
 
-.PHONY: help build run test lint bench fuzz ordeal
+failover: ## kill upstreams under load RUNS times, and tell what clients hear of it
+	@.ci/failover $(RUNS)
+
+.PHONY: help build run test lint bench fuzz ordeal failover

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/textproto"
+	"path"
 	"regexp"
 	"strings"
 	"sync"
@@ -255,8 +256,8 @@ func (c *swarm) settled(t *testing.T, upstreams []*peer.PostfixInstance, kills i
 		}
 	}
 	taken, deferred := c.taken.Load(), c.deferred.Load()
-	t.Logf("%d messages, %d tempfails, %.2f %% of %d attempts; taken, but not acknowledged: %d; by upstream: %d; tempfails at %v",
-		taken, deferred, 100*float64(deferred)/float64(taken+deferred), taken+deferred, unknown, share, c.stages)
+	// .ci/failover adds these up.
+	t.Logf("swarm | %s | %d | %d | %d | by upstream: %d; refused for now at: %v", path.Base(t.Name()), taken, deferred, unknown, share, c.stages)
 	if limit := int64(kills * swarmSize); deferred > limit {
 		t.Errorf("%d tempfails: more than the %d sessions that can have been under way", deferred, limit)
 	}
