@@ -25,11 +25,12 @@ import (
 type session struct {
 	relay   *terms
 	conn    net.Conn
+	spare   *peek.Spare // of conn, nil if that is not TCP in clear
 	in      *smtp.Reader
 	out     []byte // replies not written yet
 	info    *filters.Session
-	counted netip.Addr   // whose session the limiter takes it for
-	told    smtp.XClient // by XCLIENT, of a client whose address is yet to come
+	counted netip.Addr    // whose session the limiter takes it for
+	told    *smtp.XClient // by XCLIENT, of a client whose address is yet to come; nil for nothing
 	run     *chain.Run
 	ctx     context.Context
 	stop    context.CancelFunc
@@ -111,6 +112,7 @@ func newSession(r *terms, conn net.Conn, client netip.AddrPort, counted netip.Ad
 	if r.wants.Has(filters.Conduct) {
 		s.conduct = &conduct{peek: peek.New(conn)}
 	}
+	s.spare = peek.NewSpare(conn)
 	s.in = smtp.NewReader(source{s})
 	s.ctx, s.stop = context.WithCancel(r.relay.ctx)
 	return s
