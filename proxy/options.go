@@ -43,7 +43,9 @@ func envOptions(cfg *configs.Config, log *slog.Logger) env.Options {
 // with what it shares with others.
 func (s *Server) relayOptions(l configs.Listener, c *chain.Chain, e *edition) relay.Options {
 	o := relayOptions(l, c, s.log)
-	o.Limiter, o.Failures = s.shared.limiter, s.shared.failures
+	o.Limiter, o.Failures, o.Room = s.shared.limiter, s.shared.failures, s.shared.room
+	o.Stress = relay.Stress(e.config.Sessions.Stress)
+	o.Limited = func(reason string) { s.shared.limits.Add(1, l.Name, reason) }
 	o.Upstream = e.groups[l.Upstream.Name]
 	for _, r := range l.Routes {
 		o.Routes = append(o.Routes, relay.Route{Domains: texts(r.Domains), Upstream: e.groups[r.Upstream.Name]})
@@ -77,6 +79,12 @@ func relayOptions(l configs.Listener, c *chain.Chain, log *slog.Logger) relay.Op
 		FailWindow:   l.Auth.Window,
 		MaxErrors:    l.Errors,
 		CommandLine:  l.CommandLine,
+
+		MaxSessions:     l.MaxSessions,
+		MaxCommands:     l.MaxCommands,
+		MaxTransactions: l.MaxTransactions,
+		MinRate:         l.MinDataRate,
+
 		Timeouts: relay.Timeouts{
 			Command:   t.Command,
 			DataBlock: t.DataBlock,

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mailweir/mailweir/configs"
+	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/env"
 	"github.com/mailweir/mailweir/proxy/certs"
 	"github.com/mailweir/mailweir/proxy/relay"
@@ -18,6 +19,8 @@ type shared struct {
 	shelf    *certs.Shelf
 	fleet    *upstream.Fleet
 	limiter  *relay.Limiter
+	room     *relay.Room
+	limits   filters.Counter // that were hit
 	failures *relay.Failures
 }
 
@@ -30,13 +33,24 @@ func newShared(cfg *configs.Config, log *slog.Logger) (*shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &shared{
+	s := &shared{
 		host:     host,
 		shelf:    certs.New(host.Env()),
 		fleet:    upstream.NewFleet(host.Env()),
-		limiter:  relay.NewLimiter(cfg.Sessions.Max, cfg.Sessions.MaxPerClient),
+		limiter:  relay.NewLimiter(0, 0),
+		room:     relay.NewRoom(0),
+		limits:   host.Env().Counter("mailweir_limits_total", "Limits of sessions and messages that were hit.", "listener", "reason"),
 		failures: relay.NewFailures(maxFailing, time.Now),
-	}, nil
+	}
+	s.resize(cfg.Sessions)
+	return s, nil
+}
+
+// resize changes the limits that all sessions share.
+func (s *shared) resize(c configs.Sessions) {
+	s.limiter.Resize(c.Max, c.MaxPerClient)
+	s.limiter.SetRate(c.NewPerClient)
+	s.room.Resize(int64(c.MaxHeld))
 }
 
 // close ends what sessions have shared.

@@ -22,11 +22,12 @@ type content struct {
 	spool    *spool         // where the message is held, or nil
 }
 
-// begin opens the filters' sinks, and a spool if the message is to be held.
-func (c *content) begin(run *chain.Run, wants filters.Stages, hold bool) {
+// begin opens the filters' sinks, and a spool in room, if there is one: then the message
+// is held.
+func (c *content) begin(run *chain.Run, wants filters.Stages, room *Room) {
 	*c = content{run: run, keep: wants.Has(filters.EOH), header: c.header[:0]}
-	if hold {
-		c.spool = &spool{}
+	if room != nil {
+		c.spool = &spool{room: room}
 	}
 	c.decision = run.BeginBody()
 }

@@ -84,7 +84,7 @@ const maxSwallowed = 256 << 20
 // text passes the text after 354 on, and ends the transaction. Its final dot
 // goes upstream only after the chain has agreed.
 func (s *session) text() error {
-	s.tx.content.begin(s.run, s.relay.wants, s.relay.hold && !s.tx.local)
+	s.tx.content.begin(s.run, s.relay.wants, s.room())
 	s.tx.text = smtp.Text{FixLines: s.relay.FixLines, FixNUL: s.relay.FixNUL}
 	swallowed := 0
 	for {
@@ -143,8 +143,7 @@ func (s *session) nextPiece() (smtp.Piece, error) {
 
 // fill reads more content of the client.
 func (s *session) fill() error {
-	s.expect(s.relay.Timeouts.DataBlock)
-	return s.in.Fill()
+	return s.paced(s.in.Fill)
 }
 
 // passText sends a piece of content upstream, unless the upstream has spoken:
@@ -194,6 +193,7 @@ func (s *session) lostClient(err error) error {
 func (s *session) tooLong() error {
 	r := withID(tooLong, s.run.Transaction().ID())
 	s.endTransaction(chain.Result{Reply: r, Filter: "limits", Reason: "text_without_end"})
+	s.relay.limited("text_without_end")
 	s.say(r)
 	return errEnd
 }
@@ -251,7 +251,7 @@ func (s *session) confirm() error {
 		return errEnd
 	}
 	if reply.Class() == 2 {
-		s.errors = 0
+		s.errors, s.said = 0, 0
 	}
 	s.up.Release()
 	return gone
@@ -277,6 +277,7 @@ func (s *session) refuseMessage() error {
 	if s.tx.content.tooLarge {
 		d.Reply = withID(d.Reply, id)
 		s.endTransaction(chain.Result{Reply: d.Reply, Filter: "limits", Reason: "header_too_large"})
+		s.relay.limited("header_too_large")
 	}
 	if d.Action == filters.Continue {
 		d.Reply = withID(notConfirmed, id) // nobody has taken the message

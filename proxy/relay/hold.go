@@ -16,6 +16,14 @@ import (
 // gets to see their content.
 func holds(n filters.Needs) bool { return n&(filters.WholeMessage|filters.Edits) != 0 }
 
+// room is where the message is to be held, nil for nowhere.
+func (s *session) room() *Room {
+	if !s.relay.hold || s.tx.local {
+		return nil
+	}
+	return s.relay.Room
+}
+
 // endHeld settles a message that the upstream has not begun to read: one that
 // is held here, or was refused or will be discarded.
 func (s *session) endHeld() error {
@@ -173,6 +181,7 @@ func (s *session) cannotHold(err error) error {
 	s.log(slog.LevelError, "message cannot be held", "error", err.Error())
 	r := withID(noRoom, s.run.Transaction().ID())
 	s.endTransaction(chain.Result{Reply: r, Filter: "limits", Reason: "no_room"})
+	s.relay.limited("no_room")
 	s.say(r)
 	return s.resetUpstream()
 }

@@ -25,6 +25,7 @@ type Options struct {
 	Chain    *chain.Chain
 	Log      *slog.Logger
 	Limiter  *Limiter // shared by all listeners of a process
+	Room     *Room    // for held messages, shared too; nil for one without a bound
 
 	Upstream *upstream.Group
 	Routes   []Route // to other upstreams, by recipient; may be empty
@@ -44,6 +45,14 @@ type Options struct {
 	PassKeywords []string // further EHLO keywords to offer, in upper case; may be empty
 	MaxErrors    int      // errors in a row of commands without a delivered message
 	CommandLine  int      // longest command line in octets, CRLF included
+
+	MaxSessions     int // at once of this listener; 0 for no limit
+	MaxCommands     int // of a session since the last delivered message; 0 for no limit
+	MaxTransactions int // of a session; 0 for no limit
+	MinRate         int // least octets of a text per second; 0 for no limit
+
+	Stress  Stress
+	Limited func(reason string) // called when a limit was hit; nil to count none
 
 	Timeouts Timeouts
 }
@@ -66,6 +75,14 @@ type Timeouts struct {
 	Handshake time.Duration // for its part of a TLS handshake
 	Header    time.Duration // for a PROXY header
 	Upstream  upstream.Timeouts
+}
+
+// Stress shortens waits for clients while there are many. The zero value never
+// does.
+type Stress struct {
+	Share     float64 // of all sessions that may be, from which on; 0 for never
+	Command   time.Duration
+	DataBlock time.Duration
 }
 
 // Offers is what the relay can do for a chain.

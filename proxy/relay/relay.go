@@ -58,7 +58,13 @@ func (r *Relay) accept(conn net.Conn) {
 	if t.proxied(counted) {
 		counted = unknown
 	}
-	if reason := t.Limiter.acquire(counted); reason != "" {
+	reason := ""
+	if t.MaxSessions > 0 && !r.mayJoin(t.MaxSessions) {
+		reason = "too_many_sessions_of_listener"
+	} else {
+		reason = t.Limiter.acquire(counted)
+	}
+	if reason != "" {
 		t.turnAway(conn, client, reason, tooManySessions)
 		r.leave(t)
 		return
@@ -87,6 +93,13 @@ func (r *Relay) accept(conn net.Conn) {
 	}()
 }
 
+// mayJoin reports whether the listener has less than that many sessions.
+func (r *Relay) mayJoin(most int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.sessions) < most
+}
+
 // turnAway refuses a connection with one write into an empty socket buffer.
 func (t *terms) turnAway(conn net.Conn, client netip.AddrPort, reason string, reply filters.Reply) {
 	id := door.NewID()
@@ -96,6 +109,7 @@ func (t *terms) turnAway(conn net.Conn, client netip.AddrPort, reason string, re
 		conn.Write(smtp.AppendReply(nil, reply))
 	}
 	conn.Close()
+	t.limited(reason)
 	t.Log.LogAttrs(t.relay.ctx, slog.LevelInfo, "refused",
 		slog.String("id", id),
 		slog.String("listener", t.Name),

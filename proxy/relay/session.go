@@ -51,6 +51,8 @@ type session struct {
 	asks   []ask // commands whose replies are outstanding
 	tx     transaction
 	errors int // since the last message was delivered
+	said   int // commands, of that time too
+	mails  int // transactions that were begun
 	arena  smtp.Arena
 
 	patience time.Duration // with the client, for what it owes next
@@ -84,6 +86,7 @@ type transaction struct {
 	used      int // of paths
 
 	content content
+	pace    pace
 	text    smtp.Text
 	chunk   smtp.ChunkText
 	fault   smtp.Fault        // the first in the message
@@ -160,7 +163,7 @@ func (s *session) next() error {
 			return err
 		}
 	}
-	s.expect(s.relay.Timeouts.Command)
+	s.expect(s.commandTime())
 	line, err := s.line()
 	fault, bad := errors.AsType[smtp.Fault](err)
 	switch {
@@ -175,12 +178,12 @@ func (s *session) next() error {
 			return err
 		}
 	}
-	if s.errors >= s.relay.MaxErrors {
-		if err := s.settle(); err != nil {
-			return err
-		}
-		s.refuseSession("limits", "too_many_errors", tooManyErrors)
-		return errEnd
+	s.said++
+	switch {
+	case s.errors >= s.relay.MaxErrors:
+		return s.endAt("too_many_errors", tooManyErrors)
+	case s.relay.MaxCommands > 0 && s.said >= s.relay.MaxCommands:
+		return s.endAt("too_many_commands", tooManyCommands)
 	}
 	return nil
 }
@@ -199,11 +202,7 @@ func (s *session) badLine(fault smtp.Fault, octets []byte) error {
 	}
 	s.answer(with(badLine, string(fault)))
 	if fault == smtp.TooMuchJunk {
-		if err := s.settle(); err != nil {
-			return err
-		}
-		s.refuseSession("limits", "line_without_end", tooManyErrors)
-		return errEnd
+		return s.endAt("line_without_end", tooManyErrors)
 	}
 	return nil
 }
@@ -276,6 +275,9 @@ func (s *session) refuseSession(filter, reason string, r filters.Reply) {
 func (s *session) refuseAt(stage filters.Stage, filter, reason string, r filters.Reply) {
 	r = withID(named(r, s.relay.Hostname), s.id())
 	s.say(r)
+	if filter == "limits" {
+		s.relay.limited(reason)
+	}
 	s.log(slog.LevelInfo, "refused", "stage", stage.String(), "filter", filter, "reason", reason,
 		"action", filters.Hangup.String(), "reply", r.String())
 }

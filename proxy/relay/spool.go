@@ -16,11 +16,16 @@ type spool struct {
 	file *os.File
 	size int64
 	err  error // why the message cannot be held
+	room *Room
 }
 
 // write adds to the content. After an error it does nothing; see err.
 func (p *spool) write(b []byte) {
 	if p.err != nil {
+		return
+	}
+	if !p.room.take(int64(len(b))) {
+		p.err = errNoRoom
 		return
 	}
 	p.size += int64(len(b))
@@ -61,8 +66,10 @@ func (p *spool) fileReader(n int64) io.Reader {
 	return io.NewSectionReader(p.file, n, p.size-int64(len(p.mem))-n)
 }
 
-// close gives the file's room back.
+// close gives the room back. It may be called again.
 func (p *spool) close() {
+	p.room.give(p.size)
+	p.size = 0
 	if p.file != nil {
 		p.file.Close()
 	}
