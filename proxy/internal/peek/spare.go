@@ -7,15 +7,19 @@ import (
 	"net"
 	"os"
 	"syscall"
-
-	"github.com/mailweir/mailweir/proxy/smtp"
 )
+
+// Lender lends a buffer to read into.
+type Lender interface {
+	Lend() []byte
+	TakeBack()
+}
 
 // Spare reads a connection without holding a buffer while it waits.
 type Spare struct {
 	raw  syscall.RawConn
 	fn   func(fd uintptr) bool // kept, so that a read does not allocate
-	from smtp.Lender           // during a read
+	from Lender                // during a read
 	n    int
 	err  error
 }
@@ -35,8 +39,9 @@ func NewSpare(conn net.Conn) *Spare {
 	return s
 }
 
-// ReadSparing is the connection's Read, with its deadline. See smtp.Sparing.
-func (s *Spare) ReadSparing(l smtp.Lender) (int, error) {
+// ReadSparing is the connection's Read, with its deadline: it asks for a buffer when
+// there may be something to read, and gives it back if there is nothing.
+func (s *Spare) ReadSparing(l Lender) (int, error) {
 	s.from = l
 	err := s.raw.Read(s.fn)
 	s.from = nil
