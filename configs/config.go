@@ -46,6 +46,17 @@ type Log struct {
 type Sessions struct {
 	Max          int `yaml:"max" min:"1" max:"1000000" doc:"most sessions at once"`
 	MaxPerClient int `yaml:"max_per_client" min:"1" max:"1000000" doc:"most sessions at once with one client address; of IPv6 addresses the /64 network counts as one client"`
+	NewPerClient int `yaml:"new_per_client" min:"0" max:"1000000" doc:"most sessions that one such client may begin in a second; 0 for no limit"`
+
+	MaxHeld filters.Bytes `yaml:"max_held" doc:"most octets of messages that are held until the verdict, in memory and in files, over all sessions; beyond that messages are answered with 452; 0 for no limit"`
+	Stress  Stress        `yaml:"stress" doc:"how to behave while there are many sessions"`
+}
+
+// Stress shortens waits for clients while there are many.
+type Stress struct {
+	Share     float64       `yaml:"share" min:"0" max:"1" doc:"from this share of max sessions on waits are shorter; 0 for never"`
+	Command   time.Duration `yaml:"command" min:"10ms" doc:"longest wait then for a client's next command"`
+	DataBlock time.Duration `yaml:"data_block" min:"10ms" doc:"longest wait then for a client's next piece of message text"`
 }
 
 // Level is a log level.
@@ -97,7 +108,8 @@ func defaults() Config {
 	return Config{
 		Log:          Log{Level: "info", Format: Text},
 		DrainTimeout: 30 * time.Second,
-		Sessions:     Sessions{Max: 1000, MaxPerClient: 50},
+		Sessions: Sessions{Max: 1000, MaxPerClient: 50, MaxHeld: 1 << 30,
+			Stress: Stress{Share: 0.8, Command: 10 * time.Second, DataBlock: 30 * time.Second}},
 		DNS: DNS{
 			AttemptTimeout: 2 * time.Second,
 			Timeout:        8 * time.Second,

@@ -28,9 +28,15 @@ type Listener struct {
 	RelayVerbs   []string `yaml:"relay_verbs" doc:"verbs to relay besides the standard ones, such as SEND, TURN, ATRN, or private ones of the upstream; other verbs are answered with 500"`
 	PassKeywords []string `yaml:"pass_keywords" doc:"EHLO keywords of the upstream to offer to clients besides those that mailweir knows"`
 
-	Errors      int      `yaml:"errors" min:"1" max:"1000000" doc:"after so many errors without a delivered message between them the session is ended with 421"`
-	CommandLine int      `yaml:"command_line" min:"512" max:"65536" doc:"longest command line in octets, CRLF included (RFC 5321 section 4.5.3.1.4)"`
-	Timeouts    Timeouts `yaml:"timeouts" doc:"how long to wait (RFC 5321 section 4.5.3.2)"`
+	Errors      int `yaml:"errors" min:"1" max:"1000000" doc:"after so many errors without a delivered message between them the session is ended with 421"`
+	CommandLine int `yaml:"command_line" min:"512" max:"65536" doc:"longest command line in octets, CRLF included (RFC 5321 section 4.5.3.1.4)"`
+
+	MaxSessions     int `yaml:"max_sessions" min:"0" max:"1000000" doc:"most sessions at once on this listener; 0 for no limit but those of sessions"`
+	MaxCommands     int `yaml:"max_commands" min:"0" max:"100000000" doc:"after so many commands without a delivered message between them the session is ended with 421; 0 for no limit"`
+	MaxTransactions int `yaml:"max_transactions" min:"0" max:"100000000" doc:"after so many messages the session is ended with 421 when the next begins; 0 for no limit"`
+	MinDataRate     int `yaml:"min_data_rate" min:"0" max:"1000000" doc:"least octets per second of message text: a message has the time of timeouts.data_block in all, and one second more for each so many octets that have come; 0 for no limit"`
+
+	Timeouts Timeouts `yaml:"timeouts" doc:"how long to wait (RFC 5321 section 4.5.3.2)"`
 
 	SocketMode  Permissions `yaml:"socket_mode" doc:"permissions of a Unix socket in octal digits: who may write to it may connect; smtpd of Postfix is user postfix"`
 	SocketGroup string      `yaml:"socket_group" doc:"group of a Unix socket, by name or number; empty for mailweir's own"`
@@ -78,6 +84,8 @@ func (l *Listener) SetDefaults() {
 		NUL:         RejectText,
 		Errors:      20,
 		CommandLine: 2048,
+		MaxCommands: 10_000,
+		MinDataRate: 500,
 		Timeouts: Timeouts{
 			Command:     5 * time.Minute,
 			DataBlock:   3 * time.Minute,

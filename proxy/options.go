@@ -43,7 +43,8 @@ func envOptions(cfg *configs.Config, log *slog.Logger) env.Options {
 // with what it shares with others.
 func (s *Server) relayOptions(l configs.Listener, c *chain.Chain, e *edition) relay.Options {
 	o := relayOptions(l, c, s.log)
-	o.Limiter, o.Failures, o.Meters = s.shared.limiter, s.shared.failures, s.shared.relays
+	o.Limiter, o.Failures, o.Room, o.Meters = s.shared.limiter, s.shared.failures, s.shared.room, s.shared.relays
+	o.Stress = relay.Stress(e.config.Sessions.Stress)
 	o.Upstream = e.groups[l.Upstream.Name]
 	for _, r := range l.Routes {
 		o.Routes = append(o.Routes, relay.Route{Domains: texts(r.Domains), Upstream: e.groups[r.Upstream.Name]})
@@ -77,6 +78,12 @@ func relayOptions(l configs.Listener, c *chain.Chain, log *slog.Logger) relay.Op
 		FailWindow:   l.Auth.Window,
 		MaxErrors:    l.Errors,
 		CommandLine:  l.CommandLine,
+
+		MaxSessions:     l.MaxSessions,
+		MaxCommands:     l.MaxCommands,
+		MaxTransactions: l.MaxTransactions,
+		MinRate:         l.MinDataRate,
+
 		Timeouts: relay.Timeouts{
 			Command:   t.Command,
 			DataBlock: t.DataBlock,

@@ -57,7 +57,7 @@ func (s *Server) replace(load func() (*configs.Config, error), before marks) err
 		e.close()
 		return err
 	}
-	s.shared.limiter.Resize(e.config.Sessions.Max, e.config.Sessions.MaxPerClient)
+	s.shared.resize(e.config.Sessions)
 	e.chain.Work()
 	s.enforce(plan, e)
 	files := old.files.changed(e.files)

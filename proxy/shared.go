@@ -20,6 +20,7 @@ type shared struct {
 	shelf    *certs.Shelf
 	fleet    *upstream.Fleet
 	limiter  *relay.Limiter
+	room     *relay.Room
 	failures *relay.Failures
 	relays   *relay.Meters
 	milters  *milter.Meters
@@ -35,15 +36,25 @@ func newShared(cfg *configs.Config, log *slog.Logger) (*shared, error) {
 		return nil, err
 	}
 	sessions := fronts.NewMeters(host.Env())
-	return &shared{
+	s := &shared{
 		host:     host,
 		shelf:    certs.New(host.Env()),
 		fleet:    upstream.NewFleet(host.Env()),
-		limiter:  relay.NewLimiter(cfg.Sessions.Max, cfg.Sessions.MaxPerClient),
+		limiter:  relay.NewLimiter(0, 0),
+		room:     relay.NewRoom(0),
 		failures: relay.NewFailures(maxFailing, time.Now),
 		relays:   relay.NewMeters(host.Env(), sessions),
 		milters:  milter.NewMeters(host.Env(), sessions),
-	}, nil
+	}
+	s.resize(cfg.Sessions)
+	return s, nil
+}
+
+// resize changes the limits that all sessions share.
+func (s *shared) resize(c configs.Sessions) {
+	s.limiter.Resize(c.Max, c.MaxPerClient)
+	s.limiter.SetRate(c.NewPerClient)
+	s.room.Resize(int64(c.MaxHeld))
 }
 
 // close ends what sessions have shared.

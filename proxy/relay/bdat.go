@@ -27,7 +27,7 @@ func (s *session) bdat(cmd smtp.Command) error {
 	}
 	if !s.tx.chunks {
 		s.tx.chunks = true
-		s.tx.content.begin(s.run, s.relay, s.relay.hold && !s.tx.local)
+		s.tx.content.begin(s.run, s.relay, s.room())
 	}
 	if err := s.passChunk(chunk); err != nil {
 		return err

@@ -22,11 +22,12 @@ type content struct {
 	spool    *spool         // where the message is held, or nil
 }
 
-// begin opens the filters' sinks, and a spool if the message is to be held.
-func (c *content) begin(run *chain.Run, t *terms, hold bool) {
+// begin opens the filters' sinks, and a spool in room, if there is one: then the message
+// is held.
+func (c *content) begin(run *chain.Run, t *terms, room *Room) {
 	*c = content{run: run, keep: t.wants.Has(filters.EOH), header: c.header[:0]}
-	if hold {
-		c.spool = &spool{meters: t.Meters}
+	if room != nil {
+		c.spool = &spool{room: room, meters: t.Meters}
 	}
 	c.decision = run.BeginBody()
 }

@@ -84,7 +84,7 @@ const maxSwallowed = 256 << 20
 // text passes the text after 354 on, and ends the transaction. Its final dot
 // goes upstream only after the chain has agreed.
 func (s *session) text() error {
-	s.tx.content.begin(s.run, s.relay, s.relay.hold && !s.tx.local)
+	s.tx.content.begin(s.run, s.relay, s.room())
 	s.tx.text = smtp.Text{FixLines: s.relay.FixLines, FixNUL: s.relay.FixNUL}
 	swallowed := 0
 	for {
@@ -143,8 +143,7 @@ func (s *session) nextPiece() (smtp.Piece, error) {
 
 // fill reads more content of the client.
 func (s *session) fill() error {
-	s.expect(s.relay.Timeouts.DataBlock)
-	return s.in.Fill()
+	return s.paced(s.in.Fill)
 }
 
 // passText sends a piece of content upstream, unless the upstream has spoken:
@@ -251,7 +250,7 @@ func (s *session) confirm() error {
 		return errEnd
 	}
 	if reply.Class() == 2 {
-		s.errors = 0
+		s.errors, s.said = 0, 0
 	}
 	s.up.Release()
 	return gone

@@ -16,6 +16,9 @@ func (s *session) farewell(err error) {
 	case errors.Is(err, errDraining):
 		s.endTransaction(chain.Result{Reply: named(shuttingDown, s.relay.Hostname), Reason: "shutdown"})
 		s.say(shuttingDown)
+	case errors.Is(err, errSlow):
+		s.endTransaction(chain.Result{Reply: named(tooSlow, s.relay.Hostname), Filter: "limits", Reason: "text_too_slow"})
+		s.refuseSession("limits", "text_too_slow", tooSlow)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.endTransaction(chain.Result{Reply: named(timedOut, s.relay.Hostname), Reason: "client_timeout"})
 		s.refuseSession("limits", "client_timeout", timedOut)
@@ -68,6 +71,7 @@ func (s *session) cutOff() bool {
 // waits for a command, or its reply would have ended it.
 func (s *session) close() {
 	s.conn.Close()
+	s.tx.content.close() // after a panic
 	if s.up != nil {
 		s.quitUpstream()
 	}

@@ -16,6 +16,14 @@ import (
 // gets to see their content.
 func holds(n filters.Needs) bool { return n&(filters.WholeMessage|filters.Edits) != 0 }
 
+// room is where the message is to be held, nil for nowhere.
+func (s *session) room() *Room {
+	if !s.relay.hold || s.tx.local {
+		return nil
+	}
+	return s.relay.Room
+}
+
 // endHeld settles a message that the upstream has not begun to read: one that
 // is held here, or was refused or will be discarded.
 func (s *session) endHeld() error {

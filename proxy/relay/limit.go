@@ -13,6 +13,7 @@ type Limiter struct {
 	each    int // most of one client
 	all     int
 	clients map[netip.Prefix]int
+	rate    rate
 }
 
 // NewLimiter returns a limiter. 0 is no limit.
@@ -77,6 +78,9 @@ func (l *Limiter) enter(client netip.Addr) (reason string) {
 	n := network(client)
 	if l.each > 0 && client != unknown && l.clients[n] >= l.each {
 		return "too_many_sessions_of_client"
+	}
+	if client != unknown && !l.rate.take(n) {
+		return "too_many_new_sessions_of_client"
 	}
 	l.clients[n]++
 	return ""

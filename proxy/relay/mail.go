@@ -33,6 +33,9 @@ func (s *session) mail(cmd smtp.Command) error {
 			return err
 		}
 	}
+	if s.mails++; s.relay.MaxTransactions > 0 && s.mails > s.relay.MaxTransactions {
+		return s.endAt("too_many_transactions", tooManyMails)
+	}
 	s.tx.begin()
 	from := s.tx.path()
 	declared, fault := s.readMail(cmd, from)

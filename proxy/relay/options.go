@@ -26,6 +26,7 @@ type Options struct {
 	Log      *slog.Logger
 	Limiter  *Limiter // shared by all listeners of a process
 	Meters   *Meters  // as well; nil to count nothing
+	Room     *Room    // for held messages, shared too; nil for one without a bound
 
 	Upstream *upstream.Group
 	Routes   []Route // to other upstreams, by recipient; may be empty
@@ -46,6 +47,12 @@ type Options struct {
 	MaxErrors    int      // errors in a row of commands without a delivered message
 	CommandLine  int      // longest command line in octets, CRLF included
 
+	MaxSessions     int // at once of this listener; 0 for no limit
+	MaxCommands     int // of a session since the last delivered message; 0 for no limit
+	MaxTransactions int // of a session; 0 for no limit
+	MinRate         int // least octets of a text per second; 0 for no limit
+
+	Stress   Stress
 	Timeouts Timeouts
 }
 
@@ -67,6 +74,14 @@ type Timeouts struct {
 	Handshake time.Duration // for its part of a TLS handshake
 	Header    time.Duration // for a PROXY header
 	Upstream  upstream.Timeouts
+}
+
+// Stress shortens waits for clients while there are many. The zero value never
+// does.
+type Stress struct {
+	Share     float64 // of all sessions that may be, from which on; 0 for never
+	Command   time.Duration
+	DataBlock time.Duration
 }
 
 // Offers is what the relay can do for a chain.

@@ -61,7 +61,13 @@ func (r *Relay) accept(conn net.Conn) {
 	if t.proxied(counted) {
 		counted = unknown
 	}
-	if reason := t.Limiter.acquire(counted); reason != "" {
+	reason := ""
+	if t.MaxSessions > 0 && !r.mayJoin(t.MaxSessions) {
+		reason = "too_many_sessions_of_listener"
+	} else {
+		reason = t.Limiter.acquire(counted)
+	}
+	if reason != "" {
 		t.tally.turnAway(reason)
 		t.turnAway(conn, client, reason, tooManySessions)
 		r.leave(t)
@@ -90,6 +96,13 @@ func (r *Relay) accept(conn net.Conn) {
 		delete(r.sessions, s)
 		r.mu.Unlock()
 	}()
+}
+
+// mayJoin reports whether the listener has less than that many sessions.
+func (r *Relay) mayJoin(most int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.sessions) < most
 }
 
 // turnAway refuses a connection with one write into an empty socket buffer.

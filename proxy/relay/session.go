@@ -25,11 +25,12 @@ import (
 type session struct {
 	relay   *terms
 	conn    net.Conn
+	spare   *peek.Spare // of conn, nil if that is not TCP in clear
 	in      *smtp.Reader
 	out     []byte // replies not written yet
 	info    *filters.Session
-	counted netip.Addr   // whose session the limiter takes it for
-	told    smtp.XClient // by XCLIENT, of a client whose address is yet to come
+	counted netip.Addr    // whose session the limiter takes it for
+	told    *smtp.XClient // by XCLIENT, of a client whose address is yet to come; nil for nothing
 	run     *chain.Run
 	ctx     context.Context
 	stop    context.CancelFunc
@@ -50,6 +51,8 @@ type session struct {
 	asks   []ask // commands whose replies are outstanding
 	tx     transaction
 	errors int // since the last message was delivered
+	said   int // commands, of that time too
+	mails  int // transactions that were begun
 	arena  smtp.Arena
 
 	patience time.Duration // with the client, for what it owes next
@@ -85,6 +88,7 @@ type transaction struct {
 	used      int // of paths
 
 	content content
+	pace    pace
 	text    smtp.Text
 	chunk   smtp.ChunkText
 	fault   smtp.Fault        // the first in the message
@@ -113,6 +117,7 @@ func newSession(r *terms, conn net.Conn, client netip.AddrPort, counted netip.Ad
 	if r.wants.Has(filters.Conduct) {
 		s.conduct = &conduct{peek: peek.New(conn)}
 	}
+	s.spare = peek.NewSpare(conn)
 	s.in = smtp.NewReader(source{s})
 	s.ctx, s.stop = context.WithCancel(r.relay.ctx)
 	return s
@@ -164,7 +169,7 @@ func (s *session) next() error {
 			return err
 		}
 	}
-	s.expect(s.relay.Timeouts.Command)
+	s.expect(s.commandTime())
 	line, err := s.line()
 	fault, bad := errors.AsType[smtp.Fault](err)
 	switch {
@@ -179,12 +184,12 @@ func (s *session) next() error {
 			return err
 		}
 	}
-	if s.errors >= s.relay.MaxErrors {
-		if err := s.settle(); err != nil {
-			return err
-		}
-		s.refuseSession("limits", "too_many_errors", tooManyErrors)
-		return errEnd
+	s.said++
+	switch {
+	case s.errors >= s.relay.MaxErrors:
+		return s.endAt("too_many_errors", tooManyErrors)
+	case s.relay.MaxCommands > 0 && s.said >= s.relay.MaxCommands:
+		return s.endAt("too_many_commands", tooManyCommands)
 	}
 	return nil
 }
@@ -203,11 +208,7 @@ func (s *session) badLine(fault smtp.Fault, octets []byte) error {
 	}
 	s.answer(with(badLine, string(fault)))
 	if fault == smtp.TooMuchJunk {
-		if err := s.settle(); err != nil {
-			return err
-		}
-		s.refuseSession("limits", "line_without_end", tooManyErrors)
-		return errEnd
+		return s.endAt("line_without_end", tooManyErrors)
 	}
 	return nil
 }

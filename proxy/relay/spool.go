@@ -17,6 +17,7 @@ type spool struct {
 	size int64
 	err  error // why the message cannot be held
 
+	room   *Room
 	meters *Meters
 	held   spooled // as they have counted it
 }
@@ -24,6 +25,10 @@ type spool struct {
 // write adds to the content. After an error it does nothing; see err.
 func (p *spool) write(b []byte) {
 	if p.err != nil {
+		return
+	}
+	if !p.room.take(int64(len(b))) {
+		p.err = errNoRoom
 		return
 	}
 	p.size += int64(len(b))
@@ -80,8 +85,10 @@ func (p *spool) countAs(now spooled) {
 	p.meters.hold(spooled{now.memory - was.memory, now.disk - was.disk, now.files - was.files})
 }
 
-// close gives the file's room back.
+// close gives the room back. It may be called again.
 func (p *spool) close() {
+	p.room.give(p.size)
+	p.size = 0
 	if p.file != nil {
 		p.file.Close()
 	}

@@ -81,7 +81,7 @@ func (s *session) encrypt() error {
 		return errHandshake
 	}
 	s.mu.Lock()
-	s.conn = conn
+	s.conn, s.spare = conn, nil
 	s.mu.Unlock()
 	s.in = smtp.NewReader(source{s})
 	s.info.TLS = s.relay.TLS.Config.Facts(conn.ConnectionState())

@@ -29,6 +29,9 @@ type terms struct {
 
 func newTerms(r *Relay, o Options) *terms {
 	wants, needs := o.Chain.Wants()
+	if o.Room == nil {
+		o.Room = NewRoom(0)
+	}
 	return &terms{
 		Options:  o,
 		relay:    r,

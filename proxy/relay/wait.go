@@ -5,11 +5,15 @@ import (
 	"errors"
 	"os"
 	"time"
+
+	"github.com/mailweir/mailweir/proxy/smtp"
 )
 
 // source is what the session's reader reads from: the client, after all that
 // is owed has been sent. Replies thus wait until the input is drained.
 type source struct{ *session }
+
+var _ smtp.Sparing = source{}
 
 // Read reads from the client.
 func (c source) Read(p []byte) (int, error) {
@@ -19,25 +23,49 @@ func (c source) Read(p []byte) (int, error) {
 		s.traffic.received += n
 		return n, err
 	}
-	if err := s.settle(); err != nil {
-		return 0, err
-	}
-	if len(s.out) > 0 {
-		if err := s.flush(); err != nil {
-			return 0, err
-		}
-		s.expect(s.patience) // the time that the upstream took is not the client's
-	}
-	if err := s.beginWait(); err != nil {
+	if err := s.beforeRead(); err != nil {
 		return 0, err
 	}
 	n, err := s.conn.Read(p)
 	s.traffic.received += n
+	return n, s.afterRead(err)
+}
+
+// ReadSparing implements smtp.Sparing: a session that waits in clear has no
+// buffer.
+func (c source) ReadSparing(l smtp.Lender) (int, error) {
+	s := c.session
+	if s.polling || s.spare == nil {
+		return c.Read(l.Lend())
+	}
+	if err := s.beforeRead(); err != nil {
+		return 0, err
+	}
+	n, err := s.spare.ReadSparing(l)
+	s.traffic.received += n
+	return n, s.afterRead(err)
+}
+
+// beforeRead sends what is owed, and sets the deadline.
+func (s *session) beforeRead() error {
+	if err := s.settle(); err != nil {
+		return err
+	}
+	if len(s.out) > 0 {
+		if err := s.flush(); err != nil {
+			return err
+		}
+		s.expect(s.patience) // the time that the upstream took is not the client's
+	}
+	return s.beginWait()
+}
+
+func (s *session) afterRead(err error) error {
 	s.endWait()
 	if err != nil && s.isDraining() && errors.Is(err, os.ErrDeadlineExceeded) {
-		err = errDraining
+		return errDraining
 	}
-	return n, err
+	return err
 }
 
 // expect gives the client that long for what it sends next.

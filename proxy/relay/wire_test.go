@@ -253,7 +253,7 @@ func TestWaitingSessions(t *testing.T) {
 			return filters.Verdict{}
 		})
 	})
-	before := footprint()
+	before := takeFootprint().live()
 	for range n {
 		c, err := net.Dial("tcp", r.addr)
 		if err != nil {
@@ -262,8 +262,8 @@ func TestWaitingSessions(t *testing.T) {
 		defer c.Close()
 	}
 	waiting.Wait()
-	const most = 20 << 10 // the race detector takes its share
-	if each := int(footprint()-before) / n; each > most {
+	const most = 10<<10 + raceShare
+	if each := (takeFootprint().live() - before) / n; each > most {
 		t.Errorf("a session that waits takes %d octets", each)
 	}
 }

@@ -52,6 +52,9 @@ func (s *session) xclient(cmd smtp.Command) error {
 // the address in force. One without an address adds to what is known. LOGIN
 // holds for its command only, as in Postfix.
 func (s *session) join(x *smtp.XClient) {
+	if s.told == nil {
+		s.told = new(smtp.XClient)
+	}
 	if x.Given(smtp.XName) {
 		s.told.Name = x.Name
 	}
@@ -62,7 +65,7 @@ func (s *session) join(x *smtp.XClient) {
 	x.Name, x.Port, x.Has = s.told.Name, s.told.Port, x.Has|s.told.Has
 	switch {
 	case x.Given(smtp.XAddr):
-		s.told = smtp.XClient{}
+		s.told = nil
 	case !x.Given(smtp.XName):
 		x.Name = s.info.ClientName
 	}

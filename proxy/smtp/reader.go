@@ -6,15 +6,33 @@ import (
 	"sync"
 )
 
-// Sizes of a Reader's buffers in octets. The small one belongs to the reader
-// for its whole life, the window only while it is needed: an idle session
-// costs the small one.
+// Sizes of a Reader's buffers in octets: a small one for commands, a window for
+// texts. It has either only while there is something in it, if its source can
+// wait without one; an idle session then costs neither.
 const (
 	smallBuffer = 2 << 10
 	windowSize  = 32 << 10
 )
 
-var windows = sync.Pool{New: func() any { return new([windowSize]byte) }}
+var (
+	smalls  = sync.Pool{New: func() any { return new([smallBuffer]byte) }}
+	windows = sync.Pool{New: func() any { return new([windowSize]byte) }}
+)
+
+// Sparing is a source that can wait without a buffer.
+type Sparing interface {
+	io.Reader
+
+	// ReadSparing is a Read into a buffer of l's, for which it asks when there may
+	// be something to read. It gives it back if there is nothing, and may ask again.
+	ReadSparing(l Lender) (int, error)
+}
+
+// Lender lends one buffer.
+type Lender interface {
+	Lend() []byte
+	TakeBack()
+}
 
 // maxJunk bounds what is thrown away in search of the end of a bad line.
 const maxJunk = 1 << 20
@@ -23,10 +41,12 @@ const maxJunk = 1 << 20
 // of messages in windows. It never holds more than one window.
 type Reader struct {
 	src        io.Reader
-	buf        []byte
-	start, end int // buf[start:end] is read and not yet used
+	sparing    Sparing // src, or nil if that cannot wait without a buffer
+	buf        []byte  // small or window, nil if there is neither
+	start, end int     // buf[start:end] is read and not yet used
 	window     *[windowSize]byte
-	small      []byte
+	small      *[smallBuffer]byte
+	wide       bool // the next buffer is a window
 
 	bad      Fault // what is wrong with the line being thrown away
 	answered bool  // that fault has been reported
@@ -35,8 +55,8 @@ type Reader struct {
 
 // NewReader returns a reader of src.
 func NewReader(src io.Reader) *Reader {
-	small := make([]byte, smallBuffer)
-	return &Reader{src: src, buf: small, small: small}
+	sparing, _ := src.(Sparing)
+	return &Reader{src: src, sparing: sparing}
 }
 
 // Buffered returns the number of octets that can be had without reading.
@@ -56,46 +76,100 @@ func (r *Reader) Discard(n int) {
 // Fill reads once from the source, after whatever is pending, into a window.
 // It must not be called with a full window pending.
 func (r *Reader) Fill() error {
-	r.grow()
-	return r.read()
+	r.wide = true
+	err := r.read()
+	r.wide = false
+	return err
 }
 
-// grow changes to a window, if there is none yet.
-func (r *Reader) grow() {
-	if r.window != nil {
-		return
-	}
-	r.window = windows.Get().(*[windowSize]byte)
-	r.end = copy(r.window[:], r.buf[r.start:r.end])
-	r.start, r.buf = 0, r.window[:]
-}
-
-// Release gives a window back, if what is pending fits without it. The last
+// Release gives a buffer back, if what is pending fits without it. The last
 // line is not valid any more.
 func (r *Reader) Release() {
-	if r.window == nil || r.Buffered() > len(r.small) {
-		return
+	switch n := r.Buffered(); {
+	case n == 0:
+		r.drop()
+	case r.window != nil && n <= smallBuffer:
+		r.change(false)
 	}
-	r.end = copy(r.small, r.buf[r.start:r.end])
-	r.start, r.buf = 0, r.small
-	windows.Put(r.window)
-	r.window = nil
 }
 
+// change goes over to a buffer of the other size, with what is pending.
+func (r *Reader) change(wide bool) {
+	pending, small, window := r.Pending(), r.small, r.window
+	r.small, r.window = nil, nil
+	r.get(wide)
+	r.start, r.end = 0, copy(r.buf, pending)
+	giveBack(small, window)
+}
+
+// get takes a buffer of that size. There must be none.
+func (r *Reader) get(wide bool) {
+	if wide {
+		r.window = windows.Get().(*[windowSize]byte)
+		r.buf = r.window[:]
+		return
+	}
+	r.small = smalls.Get().(*[smallBuffer]byte)
+	r.buf = r.small[:]
+}
+
+// drop gives the buffer back. Nothing may be pending.
+func (r *Reader) drop() {
+	small, window := r.small, r.window
+	r.buf, r.start, r.end, r.small, r.window = nil, 0, 0, nil, nil
+	giveBack(small, window)
+}
+
+func giveBack(small *[smallBuffer]byte, window *[windowSize]byte) {
+	if small != nil {
+		smalls.Put(small)
+	}
+	if window != nil {
+		windows.Put(window)
+	}
+}
+
+// Lend implements Lender, for the source.
+func (r *Reader) Lend() []byte {
+	if r.buf == nil {
+		r.get(r.wide)
+	}
+	return r.buf
+}
+
+// TakeBack implements Lender, for the source.
+func (r *Reader) TakeBack() { r.drop() }
+
+// read reads once. Nothing that was returned before is valid then.
 func (r *Reader) read() error {
-	if r.start > 0 {
-		r.end = copy(r.buf, r.buf[r.start:r.end])
-		r.start = 0
+	if n, err := r.readSource(); n == 0 {
+		if err == nil {
+			err = io.ErrNoProgress
+		}
+		return err
 	}
-	n, err := r.src.Read(r.buf[r.end:])
+	return nil
+}
+
+func (r *Reader) readSource() (n int, err error) {
+	if r.sparing != nil && r.Buffered() == 0 {
+		r.drop()
+		if n, err = r.sparing.ReadSparing(r); n > 0 {
+			r.end = n
+		}
+		return n, err
+	}
+	switch {
+	case r.buf == nil:
+		r.get(r.wide)
+	case r.wide && r.window == nil:
+		r.change(true)
+	case r.start > 0:
+		r.start, r.end = 0, copy(r.buf, r.Pending())
+	}
+	n, err = r.src.Read(r.buf[r.end:])
 	r.end += n
-	if n > 0 {
-		return nil
-	}
-	if err == nil {
-		return io.ErrNoProgress
-	}
-	return err
+	return n, err
 }
 
 // First waits until a line has begun, and returns all that is pending then. It
@@ -144,8 +218,8 @@ func (r *Reader) ReadLine(max int) ([]byte, error) {
 		if r.junk > maxJunk {
 			return nil, TooMuchJunk
 		}
-		if r.Buffered() == len(r.buf) {
-			r.grow()
+		if r.window == nil && r.Buffered() == smallBuffer {
+			r.change(true)
 		}
 		if err := r.read(); err != nil {
 			return nil, err

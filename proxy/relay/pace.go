@@ -1,0 +1,80 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/mailweir/mailweir/filters"
+)
+
+// errSlow is why a text that comes in drops is given up.
+var errSlow = errors.New("the text comes too slowly")
+
+// pace is how fast a message has come so far.
+type pace struct {
+	octets int
+	waited time.Duration
+}
+
+// left returns how long the client may wait with the next octets: it has
+// patience in all, and what its octets earn at the least rate, in octets per
+// second. So do request deadlines in Postfix (smtpd_min_data_rate).
+func (p *pace) left(patience time.Duration, rate int) time.Duration {
+	earned := time.Duration(float64(p.octets) / float64(rate) * float64(time.Second))
+	return patience + earned - p.waited
+}
+
+// paced reads content of the client by fill, while its pace allows.
+func (s *session) paced(fill func() error) error {
+	patience, rate := s.dataTime(), s.relay.MinRate
+	if rate <= 0 {
+		s.expect(patience)
+		return fill()
+	}
+	p := &s.tx.pace
+	left := p.left(patience, rate)
+	if left <= 0 {
+		return errSlow
+	}
+	s.expect(min(patience, left))
+	before, start := s.in.Buffered(), time.Now()
+	err := fill()
+	p.waited += time.Since(start)
+	p.octets += max(s.in.Buffered()-before, 0)
+	if left < patience && errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%w: %v", errSlow, err)
+	}
+	return err
+}
+
+// stressed reports whether there are so many sessions that waits are cut short.
+func (t *terms) stressed() bool {
+	return t.Stress.Share > 0 && t.Limiter.load() >= t.Stress.Share
+}
+
+// commandTime is how long the client has for a command, now.
+func (s *session) commandTime() time.Duration {
+	if s.relay.stressed() {
+		return min(s.relay.Timeouts.Command, s.relay.Stress.Command)
+	}
+	return s.relay.Timeouts.Command
+}
+
+// dataTime is how long it has for the next octets of a text, now.
+func (s *session) dataTime() time.Duration {
+	if s.relay.stressed() {
+		return min(s.relay.Timeouts.DataBlock, s.relay.Stress.DataBlock)
+	}
+	return s.relay.Timeouts.DataBlock
+}
+
+// endAt ends the session at a limit.
+func (s *session) endAt(reason string, r filters.Reply) error {
+	if err := s.settle(); err != nil {
+		return err
+	}
+	s.refuseSession("limits", reason, r)
+	return errEnd
+}
