@@ -12,7 +12,7 @@ import (
 // conduct is what a session keeps in mind to see how its client behaves. There
 // is none unless the chain asks about that.
 type conduct struct {
-	peek   *peek.Peeker
+	peek   *peek.Conn
 	layer  *peek.Layer // nil without TLS
 	secret bool        // the client has said AUTH: what it sends may be a password
 }

@@ -25,7 +25,7 @@ import (
 type session struct {
 	relay   *terms
 	conn    net.Conn
-	spare   *peek.Spare // of conn, nil if that is not TCP in clear
+	clear   *peek.Conn // conn without TLS, else nil
 	in      *smtp.Reader
 	out     []byte // replies not written yet
 	info    *filters.Session
@@ -105,7 +105,8 @@ var (
 )
 
 func newSession(r *terms, conn net.Conn, client netip.AddrPort, counted netip.Addr) *session {
-	s := &session{relay: r, conn: conn, counted: counted, offer: &nothing, upOffer: &nothing, group: r.Upstream}
+	clear := peek.New(conn)
+	s := &session{relay: r, conn: clear, clear: clear, counted: counted, offer: &nothing, upOffer: &nothing, group: r.Upstream}
 	s.info = &filters.Session{
 		ID:       door.NewID(),
 		Listener: r.Name,
@@ -115,9 +116,8 @@ func newSession(r *terms, conn net.Conn, client netip.AddrPort, counted netip.Ad
 		Load:     r.Limiter.load(),
 	}
 	if r.wants.Has(filters.Conduct) {
-		s.conduct = &conduct{peek: peek.New(conn)}
+		s.conduct = &conduct{peek: clear}
 	}
-	s.spare = peek.NewSpare(conn)
 	s.in = smtp.NewReader(source{s})
 	s.ctx, s.stop = context.WithCancel(r.relay.ctx)
 	return s

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"log/slog"
 
-	"github.com/mailweir/mailweir/proxy/internal/peek"
 	"github.com/mailweir/mailweir/proxy/smtp"
 )
 
@@ -69,8 +68,7 @@ func (s *session) encrypt() error {
 		return errHandshake
 	}
 	s.setWriteDeadline()
-	look := peek.New(s.conn)
-	layer := look.Layer(s.conn)
+	layer := s.clear.Layer()
 	conn := tls.Server(layer, s.relay.TLS.Config.Config())
 	err := conn.HandshakeContext(ctx)
 	s.endWait()
@@ -81,12 +79,12 @@ func (s *session) encrypt() error {
 		return errHandshake
 	}
 	s.mu.Lock()
-	s.conn, s.spare = conn, nil
+	s.conn, s.clear = conn, nil
 	s.mu.Unlock()
 	s.in = smtp.NewReader(source{s})
 	s.info.TLS = s.relay.TLS.Config.Facts(conn.ConnectionState())
 	if s.conduct != nil {
-		s.conduct.peek, s.conduct.layer = look, layer
+		s.conduct.layer = layer
 	}
 	return nil
 }

@@ -35,13 +35,13 @@ func (c source) Read(p []byte) (int, error) {
 // buffer.
 func (c source) ReadSparing(l smtp.Lender) (int, error) {
 	s := c.session
-	if s.polling || s.spare == nil {
+	if s.polling || s.clear == nil {
 		return c.Read(l.Lend())
 	}
 	if err := s.beforeRead(); err != nil {
 		return 0, err
 	}
-	n, err := s.spare.ReadSparing(l)
+	n, err := s.clear.ReadSparing(l)
 	s.traffic.received += n
 	return n, s.afterRead(err)
 }

@@ -15,7 +15,7 @@ import (
 // is not safe for concurrent use.
 type Conn struct {
 	conn    net.Conn
-	peek    *peek.Peeker
+	clear   *peek.Conn  // conn, or what is below its TLS
 	layer   *peek.Layer // nil without TLS
 	replies *smtp.ReplyReader
 	out     []byte // commands not sent yet
@@ -43,7 +43,8 @@ var (
 
 // newConn returns a connection that release is called for when it has ended.
 func newConn(conn net.Conn, server string, release func()) *Conn {
-	return &Conn{conn: conn, peek: peek.New(conn), replies: smtp.NewReplyReader(conn), server: server, release: release}
+	clear := peek.New(conn)
+	return &Conn{conn: clear, clear: clear, replies: smtp.NewReplyReader(clear), server: server, release: release}
 }
 
 // Server returns the address of the server, for the log.
@@ -112,8 +113,7 @@ func (c *Conn) Ready() error {
 	if c.replies.Buffered() > 0 {
 		return ErrStray
 	}
-	c.conn.SetReadDeadline(time.Time{}) // an old one may have passed
-	look := c.peek.Look
+	look := c.clear.Look
 	if c.layer != nil {
 		look = c.poll // TLS may have taken more than was read
 	}
@@ -180,7 +180,12 @@ func (c *Conn) WriteBoth(a, b []byte, patience time.Duration) error {
 	c.conn.SetWriteDeadline(time.Now().Add(patience))
 	c.vec = [2][]byte{a, b}
 	both := net.Buffers(c.vec[:])
-	_, err := both.WriteTo(c.conn)
+	var err error
+	if c.layer == nil {
+		err = c.clear.WriteBuffers(&both)
+	} else {
+		_, err = both.WriteTo(c.conn)
+	}
 	c.vec = [2][]byte{}
 	return err
 }

@@ -1,0 +1,192 @@
+//go:build unix
+
+// Package peek is what the standard library does not let a connection do: to be
+// looked at, to be waited for without a buffer, and to have deadlines that cost
+// nothing while they are kept.
+package peek
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+// Conn is a socket. A connection that is none, such as a pipe, does what it can by
+// itself, and only one with a SyscallConn can be looked at.
+//
+// It is for one goroutine at a time, but for deadlines and Close, which are for
+// any.
+type Conn struct {
+	net.Conn
+	raw    syscall.RawConn // nil if it cannot be looked at
+	socket bool
+	deadlines
+
+	buf    []byte // of the call under way
+	lender Lender // of a read, nil for one into buf
+	n      int    // what came of the call
+	err    error
+
+	receive func(fd uintptr) bool // kept, so that calls do not allocate
+	send    func(fd uintptr)
+	look    func(fd uintptr)
+
+	sample [64]byte
+	seen   int // octets of it, below 0 for an end
+}
+
+// New returns conn with more to it.
+func New(conn net.Conn) *Conn {
+	c := &Conn{Conn: conn}
+	own, ok := conn.(syscall.Conn)
+	if !ok {
+		return c
+	}
+	raw, err := own.SyscallConn()
+	if err != nil {
+		return c
+	}
+	c.raw, c.look = raw, c.tryLook
+	switch conn.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		c.socket, c.receive, c.send = true, c.tryReceive, c.trySend
+	}
+	return c
+}
+
+// CloseWrite ends what is sent, where a connection can be closed by halves.
+func (c *Conn) CloseWrite() error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return syscall.EOPNOTSUPP
+	}
+	return half.CloseWrite()
+}
+
+// Read implements net.Conn.
+func (c *Conn) Read(b []byte) (int, error) {
+	if !c.socket || len(b) == 0 {
+		return c.Conn.Read(b)
+	}
+	c.buf = b
+	return c.await()
+}
+
+// Lender lends a buffer to read into.
+type Lender interface {
+	Lend() []byte
+	TakeBack()
+}
+
+// ReadSparing is a Read that holds no buffer while it waits: it asks for one when
+// there may be something to read, and gives it back if there is nothing.
+func (c *Conn) ReadSparing(l Lender) (int, error) {
+	if !c.socket {
+		return c.Conn.Read(l.Lend())
+	}
+	c.lender = l
+	return c.await()
+}
+
+func (c *Conn) await() (int, error) {
+	err := c.raw.Read(c.receive)
+	for err != nil && c.tooEarly(c.Conn, err) {
+		err = c.raw.Read(c.receive)
+	}
+	c.buf, c.lender = nil, nil
+	switch {
+	case err != nil:
+		return 0, err
+	case c.err != nil:
+		return 0, os.NewSyscallError("read", c.err)
+	case c.n == 0:
+		return 0, io.EOF
+	}
+	return c.n, nil
+}
+
+// tryReceive reads what is there. It reports whether the wait is over.
+func (c *Conn) tryReceive(fd uintptr) bool {
+	if c.lender != nil {
+		c.buf = c.lender.Lend()
+	}
+	c.n, c.err = recv(fd, c.buf, 0)
+	if c.lender != nil && c.n == 0 {
+		c.lender.TakeBack()
+	}
+	return c.err != syscall.EAGAIN
+}
+
+// recv is the system call, which does not wait: the descriptor may be in blocking
+// mode.
+func recv(fd uintptr, b []byte, flags int) (int, error) {
+	for {
+		n, _, err := syscall.Recvfrom(int(fd), b, flags|syscall.MSG_DONTWAIT)
+		if err != syscall.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+// Write implements net.Conn. Mostly all goes out at once, which needs no timer.
+func (c *Conn) Write(b []byte) (int, error) {
+	if !c.socket {
+		return c.Conn.Write(b)
+	}
+	c.buf = b
+	err := c.raw.Control(c.send)
+	c.buf = nil
+	if err != nil || c.n == len(b) {
+		return c.n, err
+	}
+	c.begin(c.Conn)
+	defer c.end(c.Conn)
+	n, err := c.Conn.Write(b[c.n:])
+	return c.n + n, err
+}
+
+// WriteBuffers sends several slices in one system call, and takes from them what
+// was sent.
+func (c *Conn) WriteBuffers(b *net.Buffers) error {
+	if c.socket {
+		c.begin(c.Conn)
+		defer c.end(c.Conn)
+	}
+	_, err := b.WriteTo(c.Conn)
+	return err
+}
+
+// trySend writes what the system takes. What is wrong, if anything is, the write
+// of the rest tells.
+func (c *Conn) trySend(fd uintptr) {
+	n, _ := syscall.Write(int(fd), c.buf)
+	c.n = max(n, 0)
+}
+
+// Look returns whether there is something to read, and whether the other side
+// has closed or the connection is broken. It neither waits nor takes anything.
+func (c *Conn) Look() (something, closed bool) {
+	if c.raw == nil {
+		return false, false
+	}
+	if c.raw.Control(c.look) != nil {
+		return false, true
+	}
+	return c.seen > 0, c.seen < 0
+}
+
+// Seen returns the first octets of what the last look has found.
+func (c *Conn) Seen() []byte { return c.sample[:max(c.seen, 0)] }
+
+func (c *Conn) tryLook(fd uintptr) {
+	n, err := recv(fd, c.sample[:], syscall.MSG_PEEK)
+	switch {
+	case err == syscall.EAGAIN:
+		c.seen = 0
+	case n == 0:
+		c.seen = -1
+	default:
+		c.seen = n
+	}
+}

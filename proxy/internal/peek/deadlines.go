@@ -1,0 +1,86 @@
+//go:build unix
+
+package peek
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// deadlines are those of a connection, whose timers are set as seldom as can be:
+// that of reads when it goes off too early, or is to go off earlier than it
+// would; that of writes when a write has to wait.
+type deadlines struct {
+	mu      sync.Mutex
+	read    time.Time // zero for none, as the others
+	timer   time.Time // when reads are woken up
+	write   time.Time
+	writing bool // a write waits
+}
+
+// SetReadDeadline implements net.Conn.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	if !c.socket {
+		return c.Conn.SetReadDeadline(t)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.read = t
+	if t.IsZero() || !c.timer.IsZero() && !t.Before(c.timer) {
+		return nil
+	}
+	c.timer = t
+	return c.Conn.SetReadDeadline(t)
+}
+
+// SetWriteDeadline implements net.Conn.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	if !c.socket {
+		return c.Conn.SetWriteDeadline(t)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.write = t
+	if !c.writing {
+		return nil
+	}
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// SetDeadline implements net.Conn.
+func (c *Conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// tooEarly reports whether a read of conn that failed with err was woken up before
+// its deadline. The timer is right then.
+func (d *deadlines) tooEarly(conn net.Conn, err error) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.read.IsZero() && !time.Now().Before(d.read) {
+		return false
+	}
+	d.timer = d.read
+	return conn.SetReadDeadline(d.timer) == nil
+}
+
+// begin is called before a write that may wait, and end after it.
+func (d *deadlines) begin(conn net.Conn) {
+	d.mu.Lock()
+	d.writing = true
+	conn.SetWriteDeadline(d.write)
+	d.mu.Unlock()
+}
+
+func (d *deadlines) end(conn net.Conn) {
+	d.mu.Lock()
+	d.writing = false
+	conn.SetWriteDeadline(time.Time{})
+	d.mu.Unlock()
+}
