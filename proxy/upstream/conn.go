@@ -21,6 +21,7 @@ type Conn struct {
 	out     []byte // commands not sent yet
 	vec     [2][]byte
 	checked bool // found ready, and nothing was sent since
+	asked   bool // what is queued goes out with the wait for its reply
 
 	server  string // its address, for the log
 	host    string // its name, which its certificate is for; "" for the host of its address
@@ -156,10 +157,35 @@ func (c *Conn) Flush(patience time.Duration) error {
 		return nil
 	}
 	err := c.Write(c.out, patience)
+	c.sent()
+	return err
+}
+
+// Send is Ready and Flush in one, for what a Reply is waited for next. That, too,
+// may be what fails then, in the same ways.
+func (c *Conn) Send(patience time.Duration) error {
+	switch {
+	case len(c.out) == 0:
+		return nil
+	case c.replies.Buffered() > 0:
+		return ErrStray
+	case c.layer == nil && c.clear.MayAsk():
+		c.clear.Ask(c.out, patience)
+		c.asked, c.checked = true, false
+		return nil
+	}
+	if err := c.Ready(); err != nil {
+		return err
+	}
+	return c.Flush(patience)
+}
+
+// sent forgets what was queued.
+func (c *Conn) sent() {
+	c.asked = false
 	if c.out = c.out[:0]; cap(c.out) > keptBuffer {
 		c.out = nil
 	}
-	return err
 }
 
 // keptBuffer is the greatest buffer that an idle connection keeps, in octets.
@@ -195,6 +221,12 @@ func (c *Conn) Reply(patience time.Duration) (smtp.ServerReply, error) {
 	c.mayAnswer(patience)
 	c.conn.SetReadDeadline(time.Now().Add(patience))
 	r, err := c.replies.ReadReply()
+	if c.asked {
+		c.sent()
+	}
+	if err == peek.ErrAhead {
+		err = ErrStray
+	}
 	if r.Class() >= 4 {
 		c.errors++
 	}

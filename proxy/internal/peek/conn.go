@@ -22,6 +22,7 @@ type Conn struct {
 	raw    syscall.RawConn // nil if it cannot be looked at
 	socket bool
 	deadlines
+	question
 
 	buf    []byte // of the call under way
 	lender Lender // of a read, nil for one into buf
@@ -89,15 +90,29 @@ func (c *Conn) ReadSparing(l Lender) (int, error) {
 	return c.await()
 }
 
+// await reads until something has come of it.
 func (c *Conn) await() (int, error) {
-	err := c.raw.Read(c.receive)
-	for err != nil && c.tooEarly(c.Conn, err) {
-		err = c.raw.Read(c.receive)
+	for {
+		err := c.raw.Read(c.receive)
+		switch {
+		case err == nil && c.err == errUnsent:
+			if err = c.sendRest(); err != nil {
+				return c.received(err)
+			}
+		case err == nil || !c.tooEarly(err):
+			return c.received(err)
+		}
 	}
-	c.buf, c.lender = nil, nil
+}
+
+// received returns what has come of a read, which could not be tried for err.
+func (c *Conn) received(err error) (int, error) {
+	c.buf, c.lender, c.unsent = nil, nil, nil
 	switch {
 	case err != nil:
 		return 0, err
+	case c.err == ErrAhead:
+		return 0, ErrAhead
 	case c.err != nil:
 		return 0, os.NewSyscallError("read", c.err)
 	case c.n == 0:
@@ -108,6 +123,9 @@ func (c *Conn) await() (int, error) {
 
 // tryReceive reads what is there. It reports whether the wait is over.
 func (c *Conn) tryReceive(fd uintptr) bool {
+	if len(c.unsent) > 0 {
+		return c.tryAsk(fd)
+	}
 	if c.lender != nil {
 		c.buf = c.lender.Lend()
 	}
@@ -140,18 +158,24 @@ func (c *Conn) Write(b []byte) (int, error) {
 	if err != nil || c.n == len(b) {
 		return c.n, err
 	}
-	c.begin(c.Conn)
-	defer c.end(c.Conn)
-	n, err := c.Conn.Write(b[c.n:])
-	return c.n + n, err
+	sent := c.n
+	n, err := c.writeSlowly(b[sent:])
+	return sent + n, err
+}
+
+// writeSlowly writes what the system does not take at once.
+func (c *Conn) writeSlowly(b []byte) (int, error) {
+	c.beginWrite()
+	defer c.endWrite()
+	return c.Conn.Write(b)
 }
 
 // WriteBuffers sends several slices in one system call, and takes from them what
 // was sent.
 func (c *Conn) WriteBuffers(b *net.Buffers) error {
 	if c.socket {
-		c.begin(c.Conn)
-		defer c.end(c.Conn)
+		c.beginWrite()
+		defer c.endWrite()
 	}
 	_, err := b.WriteTo(c.Conn)
 	return err

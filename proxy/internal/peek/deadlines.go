@@ -4,7 +4,6 @@ package peek
 
 import (
 	"errors"
-	"net"
 	"os"
 	"sync"
 	"time"
@@ -55,32 +54,32 @@ func (c *Conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-// tooEarly reports whether a read of conn that failed with err was woken up before
-// its deadline. The timer is right then.
-func (d *deadlines) tooEarly(conn net.Conn, err error) bool {
+// tooEarly reports whether a read that failed with err was woken up before its
+// deadline. The timer is right then.
+func (c *Conn) tooEarly(err error) bool {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !d.read.IsZero() && !time.Now().Before(d.read) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.read.IsZero() && !time.Now().Before(c.read) {
 		return false
 	}
-	d.timer = d.read
-	return conn.SetReadDeadline(d.timer) == nil
+	c.timer = c.read
+	return c.Conn.SetReadDeadline(c.timer) == nil
 }
 
-// begin is called before a write that may wait, and end after it.
-func (d *deadlines) begin(conn net.Conn) {
-	d.mu.Lock()
-	d.writing = true
-	conn.SetWriteDeadline(d.write)
-	d.mu.Unlock()
+// beginWrite is called before a write that may wait, and endWrite after it.
+func (c *Conn) beginWrite() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writing = true
+	c.Conn.SetWriteDeadline(c.write)
 }
 
-func (d *deadlines) end(conn net.Conn) {
-	d.mu.Lock()
-	d.writing = false
-	conn.SetWriteDeadline(time.Time{})
-	d.mu.Unlock()
+func (c *Conn) endWrite() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writing = false
+	c.Conn.SetWriteDeadline(time.Time{})
 }
