@@ -72,9 +72,6 @@ func (s *session) settleGroup() error {
 
 // sendQueued sends what is queued, if the upstream waits for it.
 func (s *session) sendQueued() error {
-	if s.up.Queued() == 0 {
-		return nil
-	}
 	if err := s.up.Send(s.relay.Timeouts.Upstream.Other); err != nil {
 		return s.lostUpstream("command", err)
 	}

@@ -67,8 +67,7 @@ func (s *session) encrypt() error {
 	if s.allow(s.relay.Timeouts.Handshake) != nil {
 		return errHandshake
 	}
-	s.setWriteDeadline()
-	layer := s.clear.Layer()
+	layer := s.socket.Layer()
 	conn := tls.Server(layer, s.relay.TLS.Config.Config())
 	err := conn.HandshakeContext(ctx)
 	s.endWait()
@@ -79,12 +78,9 @@ func (s *session) encrypt() error {
 		return errHandshake
 	}
 	s.mu.Lock()
-	s.conn, s.clear = conn, nil
+	s.conn, s.layer = conn, layer
 	s.mu.Unlock()
 	s.in = smtp.NewReader(source{s})
 	s.info.TLS = s.relay.TLS.Config.Facts(conn.ConnectionState())
-	if s.conduct != nil {
-		s.conduct.layer = layer
-	}
 	return nil
 }

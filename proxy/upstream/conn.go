@@ -15,7 +15,7 @@ import (
 // is not safe for concurrent use.
 type Conn struct {
 	conn    net.Conn
-	clear   *peek.Conn  // conn, or what is below its TLS
+	socket  *peek.Conn  // conn, or what is below its TLS
 	layer   *peek.Layer // nil without TLS
 	replies *smtp.ReplyReader
 	out     []byte // commands not sent yet
@@ -44,8 +44,8 @@ var (
 
 // newConn returns a connection that release is called for when it has ended.
 func newConn(conn net.Conn, server string, release func()) *Conn {
-	clear := peek.New(conn)
-	return &Conn{conn: clear, clear: clear, replies: smtp.NewReplyReader(clear), server: server, release: release}
+	socket := peek.New(conn)
+	return &Conn{conn: socket, socket: socket, replies: smtp.NewReplyReader(socket), server: server, release: release}
 }
 
 // Server returns the address of the server, for the log.
@@ -114,7 +114,7 @@ func (c *Conn) Ready() error {
 	if c.replies.Buffered() > 0 {
 		return ErrStray
 	}
-	look := c.clear.Look
+	look := c.socket.Look
 	if c.layer != nil {
 		look = c.poll // TLS may have taken more than was read
 	}
@@ -147,7 +147,7 @@ const pollPatience = time.Second
 // arrives (RFC 8446 section 4.6.3), whatever the last write's deadline was.
 func (c *Conn) mayAnswer(patience time.Duration) {
 	if c.layer != nil {
-		c.layer.SetWriteDeadline(time.Now().Add(patience))
+		c.socket.SetWriteTimeout(patience)
 	}
 }
 
@@ -169,8 +169,9 @@ func (c *Conn) Send(patience time.Duration) error {
 		return nil
 	case c.replies.Buffered() > 0:
 		return ErrStray
-	case c.layer == nil && c.clear.MayAsk():
-		c.clear.Ask(c.out, patience)
+	case c.layer == nil && c.socket.MayAsk():
+		c.socket.SetWriteTimeout(patience)
+		c.socket.Ask(c.out)
 		c.asked, c.checked = true, false
 		return nil
 	}
@@ -194,7 +195,7 @@ const keptBuffer = 1 << 10
 // Write sends octets at once.
 func (c *Conn) Write(b []byte, patience time.Duration) error {
 	c.checked = false
-	c.conn.SetWriteDeadline(time.Now().Add(patience))
+	c.socket.SetWriteTimeout(patience)
 	_, err := c.conn.Write(b)
 	return err
 }
@@ -203,12 +204,12 @@ func (c *Conn) Write(b []byte, patience time.Duration) error {
 // belong to it must not wait for each other.
 func (c *Conn) WriteBoth(a, b []byte, patience time.Duration) error {
 	c.checked = false
-	c.conn.SetWriteDeadline(time.Now().Add(patience))
+	c.socket.SetWriteTimeout(patience)
 	c.vec = [2][]byte{a, b}
 	both := net.Buffers(c.vec[:])
 	var err error
 	if c.layer == nil {
-		err = c.clear.WriteBuffers(&both)
+		err = c.socket.WriteBuffers(&both)
 	} else {
 		_, err = both.WriteTo(c.conn)
 	}

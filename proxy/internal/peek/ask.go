@@ -5,18 +5,10 @@ package peek
 import (
 	"errors"
 	"syscall"
-	"time"
 )
 
 // ErrAhead says that something has arrived before it was asked for.
 var ErrAhead = errors.New("octets that nobody asked for")
-
-// question is what the next read sends before it waits for the answer. So it need
-// not look in vain for an answer that cannot be there yet.
-type question struct {
-	unsent   []byte
-	patience time.Duration
-}
 
 // errUnsent is why a read does not wait: the system did not take the whole
 // question.
@@ -25,12 +17,10 @@ var errUnsent = errors.New("not sent")
 // MayAsk reports whether questions can be asked.
 func (c *Conn) MayAsk() bool { return c.socket }
 
-// Ask has the next read send b first, within that time; until then b must stay as
-// it is. If something has arrived before b is sent, the read fails with ErrAhead,
-// and b is not.
-func (c *Conn) Ask(b []byte, patience time.Duration) {
-	c.question = question{b, patience}
-}
+// Ask has the next read send b before it waits, so that it need not look for an
+// answer that cannot be there yet; until then b must stay as it is. If something
+// has arrived before b is sent, the read fails with ErrAhead, and b is not.
+func (c *Conn) Ask(b []byte) { c.unsent = b }
 
 // tryAsk sends the question. It reports whether there is no answer to wait for.
 func (c *Conn) tryAsk(fd uintptr) bool {
@@ -54,7 +44,6 @@ func (c *Conn) tryAsk(fd uintptr) bool {
 
 // sendRest sends what the system did not take of the question.
 func (c *Conn) sendRest() error {
-	c.SetWriteDeadline(time.Now().Add(c.patience))
 	rest := c.unsent
 	c.unsent = nil
 	_, err := c.writeSlowly(rest)

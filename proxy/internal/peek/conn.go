@@ -22,10 +22,10 @@ type Conn struct {
 	raw    syscall.RawConn // nil if it cannot be looked at
 	socket bool
 	deadlines
-	question
 
 	buf    []byte // of the call under way
 	lender Lender // of a read, nil for one into buf
+	unsent []byte // what a read sends before it waits
 	n      int    // what came of the call
 	err    error
 
@@ -150,7 +150,7 @@ func recv(fd uintptr, b []byte, flags int) (int, error) {
 // Write implements net.Conn. Mostly all goes out at once, which needs no timer.
 func (c *Conn) Write(b []byte) (int, error) {
 	if !c.socket {
-		return c.Conn.Write(b)
+		return c.writeSlowly(b)
 	}
 	c.buf = b
 	err := c.raw.Control(c.send)
@@ -173,10 +173,8 @@ func (c *Conn) writeSlowly(b []byte) (int, error) {
 // WriteBuffers sends several slices in one system call, and takes from them what
 // was sent.
 func (c *Conn) WriteBuffers(b *net.Buffers) error {
-	if c.socket {
-		c.beginWrite()
-		defer c.endWrite()
-	}
+	c.beginWrite()
+	defer c.endWrite()
 	_, err := b.WriteTo(c.Conn)
 	return err
 }

@@ -17,7 +17,8 @@ type deadlines struct {
 	read    time.Time // zero for none, as the others
 	timer   time.Time // when reads are woken up
 	write   time.Time
-	writing bool // a write waits
+	timeout time.Duration // of each write, 0 for none
+	writing bool          // a write waits
 }
 
 // SetReadDeadline implements net.Conn.
@@ -37,16 +38,30 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 
 // SetWriteDeadline implements net.Conn.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
-	if !c.socket {
-		return c.Conn.SetWriteDeadline(t)
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.write = t
+	return c.rewind()
+}
+
+// SetWriteTimeout bounds each write by itself, the one under way too.
+func (c *Conn) SetWriteTimeout(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.timeout = d
+	c.rewind()
+}
+
+// rewind sets the timer of a write that waits.
+func (c *Conn) rewind() error {
 	if !c.writing {
 		return nil
 	}
-	return c.Conn.SetWriteDeadline(t)
+	end := c.write
+	if t := time.Now().Add(c.timeout); c.timeout > 0 && (end.IsZero() || t.Before(end)) {
+		end = t
+	}
+	return c.Conn.SetWriteDeadline(end)
 }
 
 // SetDeadline implements net.Conn.
@@ -74,7 +89,7 @@ func (c *Conn) beginWrite() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.writing = true
-	c.Conn.SetWriteDeadline(c.write)
+	c.rewind()
 }
 
 func (c *Conn) endWrite() {
