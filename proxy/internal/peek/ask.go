@@ -33,8 +33,8 @@ func (c *Conn) tryAsk(fd uintptr) bool {
 		c.err = nil // the end of what there is to read
 		return true
 	}
-	n, _ := syscall.Write(int(fd), c.unsent) // what is wrong, the next write tells
-	if c.unsent = c.unsent[max(n, 0):]; len(c.unsent) > 0 {
+	n, _ := send(fd, c.unsent) // what is wrong, the next write tells
+	if c.unsent = c.unsent[n:]; len(c.unsent) > 0 {
 		c.err = errUnsent
 		return true
 	}

@@ -30,7 +30,7 @@ type Conn struct {
 	err    error
 
 	receive func(fd uintptr) bool // kept, so that calls do not allocate
-	send    func(fd uintptr)
+	post    func(fd uintptr)
 	look    func(fd uintptr)
 
 	sample [64]byte
@@ -51,7 +51,7 @@ func New(conn net.Conn) *Conn {
 	c.raw, c.look = raw, c.tryLook
 	switch conn.(type) {
 	case *net.TCPConn, *net.UnixConn:
-		c.socket, c.receive, c.send = true, c.tryReceive, c.trySend
+		c.socket, c.receive, c.post = true, c.tryReceive, c.tryWrite
 	}
 	return c
 }
@@ -136,24 +136,13 @@ func (c *Conn) tryReceive(fd uintptr) bool {
 	return c.err != syscall.EAGAIN
 }
 
-// recv is the system call, which does not wait: the descriptor may be in blocking
-// mode.
-func recv(fd uintptr, b []byte, flags int) (int, error) {
-	for {
-		n, _, err := syscall.Recvfrom(int(fd), b, flags|syscall.MSG_DONTWAIT)
-		if err != syscall.EINTR {
-			return max(n, 0), err
-		}
-	}
-}
-
 // Write implements net.Conn. Mostly all goes out at once, which needs no timer.
 func (c *Conn) Write(b []byte) (int, error) {
 	if !c.socket {
 		return c.writeSlowly(b)
 	}
 	c.buf = b
-	err := c.raw.Control(c.send)
+	err := c.raw.Control(c.post)
 	c.buf = nil
 	if err != nil || c.n == len(b) {
 		return c.n, err
@@ -179,11 +168,10 @@ func (c *Conn) WriteBuffers(b *net.Buffers) error {
 	return err
 }
 
-// trySend writes what the system takes. What is wrong, if anything is, the write
+// tryWrite writes what the system takes. What is wrong, if anything is, the write
 // of the rest tells.
-func (c *Conn) trySend(fd uintptr) {
-	n, _ := syscall.Write(int(fd), c.buf)
-	c.n = max(n, 0)
+func (c *Conn) tryWrite(fd uintptr) {
+	c.n, _ = send(fd, c.buf)
 }
 
 // Look returns whether there is something to read, and whether the other side
