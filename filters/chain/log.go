@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/mailweir/mailweir/filters"
@@ -157,15 +158,30 @@ func (r *Run) logFailure(e *entry, stage filters.Stage, err error) {
 		slog.Any("error", err)))
 }
 
+// log writes a record of attrs, which are who's, and takes them back.
 func (r *Run) log(msg string, level slog.Level, attrs []slog.Attr) {
-	r.chain.log.LogAttrs(context.WithoutCancel(r.ctx), level, msg, attrs...)
+	ctx, h := context.WithoutCancel(r.ctx), r.chain.log.Handler()
+	if h.Enabled(ctx, level) {
+		record := slog.NewRecord(time.Now(), level, msg, 0) // nobody asks where in the program
+		record.AddAttrs(attrs...)
+		h.Handle(ctx, record)
+	}
+	clear(attrs)
+	if cap(attrs) == maxAttrs {
+		spare.Put((*[maxAttrs]slog.Attr)(attrs[:maxAttrs]))
+	}
 }
+
+// spare are attributes of records that were written.
+var spare = sync.Pool{New: func() any { return new([maxAttrs]slog.Attr) }}
+
+// maxAttrs is how many a record has room for at first.
+const maxAttrs = 24
 
 // who names session, client, sender and recipients, as far as they are known.
 func (r *Run) who() []slog.Attr {
 	s := r.session
-	attrs := make([]slog.Attr, 0, 16)
-	attrs = append(attrs,
+	attrs := append(spare.Get().(*[maxAttrs]slog.Attr)[:0],
 		slog.String("id", r.id()),
 		slog.String("listener", s.Listener),
 		slog.String("client", s.Client.String()))

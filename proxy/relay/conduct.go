@@ -5,16 +5,13 @@ import (
 
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/proxy/haproxy"
-	"github.com/mailweir/mailweir/proxy/internal/peek"
 	"github.com/mailweir/mailweir/proxy/smtp"
 )
 
 // conduct is what a session keeps in mind to see how its client behaves. There
 // is none unless the chain asks about that.
 type conduct struct {
-	peek   *peek.Peeker
-	layer  *peek.Layer // nil without TLS
-	secret bool        // the client has said AUTH: what it sends may be a password
+	secret bool // the client has said AUTH: what it sends may be a password
 }
 
 // maxSample is how much of a breach the filters are shown, in octets.
@@ -152,18 +149,16 @@ func (s *session) lastLook() (told bool, err error) {
 // ahead returns the first octets of what has arrived and was not read. Below TLS
 // that may be nothing that the client has said.
 func (s *session) ahead() []byte {
-	c := s.conduct
-	if something, _ := c.peek.Look(); !something {
+	if something, _ := s.socket.Look(); !something {
 		return nil
 	}
-	if c.layer == nil {
-		return c.peek.Seen()
+	if s.layer == nil {
+		return s.socket.Seen()
 	}
-	s.setWriteDeadline() // see beginWait
 	s.polling = true
-	c.layer.Poll(true)
+	s.layer.Poll(true)
 	err := s.in.Fill()
-	c.layer.Poll(false)
+	s.layer.Poll(false)
 	s.polling = false
 	if err != nil {
 		s.in.Release()

@@ -170,11 +170,7 @@ func (s *session) helloTo() (smtp.ServerReply, error) {
 	} else {
 		s.up.Line(s.hello)
 	}
-	err := s.up.Ready()
-	if err == nil {
-		err = s.up.Flush(s.relay.Timeouts.Upstream.Other)
-	}
-	if err != nil {
+	if err := s.up.Send(s.relay.Timeouts.Upstream.Other); err != nil {
 		return smtp.ServerReply{}, err
 	}
 	sent := time.Now()

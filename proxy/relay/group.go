@@ -72,13 +72,7 @@ func (s *session) settleGroup() error {
 
 // sendQueued sends what is queued, if the upstream waits for it.
 func (s *session) sendQueued() error {
-	if s.up.Queued() == 0 {
-		return nil
-	}
-	if err := s.up.Ready(); err != nil {
-		return s.lostUpstream("command", err)
-	}
-	if err := s.up.Flush(s.relay.Timeouts.Upstream.Other); err != nil {
+	if err := s.up.Send(s.relay.Timeouts.Upstream.Other); err != nil {
 		return s.lostUpstream("command", err)
 	}
 	return nil

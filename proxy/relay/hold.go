@@ -113,11 +113,8 @@ func (s *session) sendEnvelope(edits []filters.Edit) (smtp.ServerReply, error) {
 
 // step asks the upstream one thing that the client does not hear of.
 func (s *session) step(verb smtp.Verb, queue func()) (smtp.ServerReply, error) {
-	if err := s.up.Ready(); err != nil {
-		return smtp.ServerReply{}, err
-	}
 	queue()
-	if err := s.up.Flush(s.relay.Timeouts.Upstream.Other); err != nil {
+	if err := s.up.Send(s.relay.Timeouts.Upstream.Other); err != nil {
 		return smtp.ServerReply{}, err
 	}
 	sent := time.Now()
@@ -196,11 +193,8 @@ func (s *session) resetUpstream() error {
 	if s.up == nil {
 		return nil
 	}
-	err := s.up.Ready()
-	if err == nil {
-		s.up.Command("RSET", nil)
-		err = s.up.Flush(resetPatience)
-	}
+	s.up.Command("RSET", nil)
+	err := s.up.Send(resetPatience)
 	var reply smtp.ServerReply
 	if err == nil {
 		reply, err = s.up.Reply(resetPatience)

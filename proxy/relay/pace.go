@@ -39,9 +39,9 @@ func (s *session) paced(fill func() error) error {
 		return errSlow
 	}
 	s.expect(min(patience, left))
-	before, start := s.in.Buffered(), time.Now()
+	before := s.in.Buffered()
 	err := fill()
-	p.waited += time.Since(start)
+	p.waited += time.Since(s.deadline.Add(-s.patience))
 	p.octets += max(s.in.Buffered()-before, 0)
 	if left < patience && errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("%w: %v", errSlow, err)

@@ -18,12 +18,11 @@ const (
 // a real one that is in the state the connection is in.
 type rawState func() state
 
-func (r rawState) Control(func(uintptr)) error    { panic("not used") }
+func (r rawState) Read(func(uintptr) bool) error  { panic("not used") }
 func (r rawState) Write(func(uintptr) bool) error { panic("not used") }
 
-func (r rawState) Read(look func(fd uintptr) bool) error {
-	for !look(uintptr(examples()[r()])) {
-	}
+func (r rawState) Control(look func(fd uintptr)) error {
+	look(uintptr(examples()[r()]))
 	return nil
 }
 

@@ -25,7 +25,8 @@ import (
 type session struct {
 	relay   *terms
 	conn    net.Conn
-	spare   *peek.Spare // of conn, nil if that is not TCP in clear
+	socket  *peek.Conn  // conn, or what is below its TLS
+	layer   *peek.Layer // between them, nil without TLS
 	in      *smtp.Reader
 	out     []byte // replies not written yet
 	info    *filters.Session
@@ -56,7 +57,7 @@ type session struct {
 	arena  smtp.Arena
 
 	patience time.Duration // with the client, for what it owes next
-	deadline time.Time     // of that, counted from when it had its answers
+	deadline time.Time     // of that, counted from when it had its answers; zero until it is waited for
 
 	polling bool // reads only take what is there
 	traffic traffic
@@ -105,7 +106,9 @@ var (
 )
 
 func newSession(r *terms, conn net.Conn, client netip.AddrPort, counted netip.Addr) *session {
-	s := &session{relay: r, conn: conn, counted: counted, offer: &nothing, upOffer: &nothing, group: r.Upstream}
+	socket := peek.New(conn)
+	socket.SetWriteTimeout(r.Timeouts.Write)
+	s := &session{relay: r, conn: socket, socket: socket, counted: counted, offer: &nothing, upOffer: &nothing, group: r.Upstream}
 	s.info = &filters.Session{
 		ID:       door.NewID(),
 		Listener: r.Name,
@@ -115,9 +118,8 @@ func newSession(r *terms, conn net.Conn, client netip.AddrPort, counted netip.Ad
 		Load:     r.Limiter.load(),
 	}
 	if r.wants.Has(filters.Conduct) {
-		s.conduct = &conduct{peek: peek.New(conn)}
+		s.conduct = &conduct{}
 	}
-	s.spare = peek.NewSpare(conn)
 	s.in = smtp.NewReader(source{s})
 	s.ctx, s.stop = context.WithCancel(r.relay.ctx)
 	return s
@@ -227,7 +229,6 @@ func (s *session) flush() error {
 	if len(s.out) == 0 {
 		return nil
 	}
-	s.setWriteDeadline()
 	n, err := s.conn.Write(s.out)
 	s.traffic.sent += n
 	if s.out = s.out[:0]; cap(s.out) > maxKept {
@@ -237,19 +238,6 @@ func (s *session) flush() error {
 		return fmt.Errorf("%w: %v", errGone, err)
 	}
 	return nil
-}
-
-// lastWrite bounds what is said to a client whose session was cut.
-const lastWrite = time.Second
-
-func (s *session) setWriteDeadline() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	patience := s.relay.Timeouts.Write
-	if s.isCut {
-		patience = min(patience, lastWrite)
-	}
-	s.conn.SetWriteDeadline(time.Now().Add(patience))
 }
 
 // maxKept is the greatest buffer that an idle session keeps, in octets.

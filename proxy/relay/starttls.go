@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"log/slog"
 
-	"github.com/mailweir/mailweir/proxy/internal/peek"
 	"github.com/mailweir/mailweir/proxy/smtp"
 )
 
@@ -68,9 +67,7 @@ func (s *session) encrypt() error {
 	if s.allow(s.relay.Timeouts.Handshake) != nil {
 		return errHandshake
 	}
-	s.setWriteDeadline()
-	look := peek.New(s.conn)
-	layer := look.Layer(s.conn)
+	layer := s.socket.Layer()
 	conn := tls.Server(layer, s.relay.TLS.Config.Config())
 	err := conn.HandshakeContext(ctx)
 	s.endWait()
@@ -81,12 +78,9 @@ func (s *session) encrypt() error {
 		return errHandshake
 	}
 	s.mu.Lock()
-	s.conn, s.spare = conn, nil
+	s.conn, s.layer = conn, layer
 	s.mu.Unlock()
 	s.in = smtp.NewReader(source{s})
 	s.info.TLS = s.relay.TLS.Config.Facts(conn.ConnectionState())
-	if s.conduct != nil {
-		s.conduct.peek, s.conduct.layer = look, layer
-	}
 	return nil
 }

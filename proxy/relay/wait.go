@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"crypto/tls"
 	"errors"
 	"os"
 	"time"
@@ -35,13 +34,13 @@ func (c source) Read(p []byte) (int, error) {
 // buffer.
 func (c source) ReadSparing(l smtp.Lender) (int, error) {
 	s := c.session
-	if s.polling || s.spare == nil {
+	if s.polling || s.layer != nil {
 		return c.Read(l.Lend())
 	}
 	if err := s.beforeRead(); err != nil {
 		return 0, err
 	}
-	n, err := s.spare.ReadSparing(l)
+	n, err := s.socket.ReadSparing(l)
 	s.traffic.received += n
 	return n, s.afterRead(err)
 }
@@ -68,9 +67,10 @@ func (s *session) afterRead(err error) error {
 	return err
 }
 
-// expect gives the client that long for what it sends next.
+// expect gives the client that long for what it sends next, from when it is waited
+// for.
 func (s *session) expect(patience time.Duration) {
-	s.patience, s.deadline = patience, time.Now().Add(patience)
+	s.patience, s.deadline = patience, time.Time{}
 }
 
 // beginWait sets the deadline of a read, unless the service is ending and this
@@ -85,8 +85,8 @@ func (s *session) beginWait() error {
 	if s.hearing != nil && s.hearing.Err() != nil {
 		return s.conn.SetReadDeadline(longAgo)
 	}
-	if _, ok := s.conn.(*tls.Conn); ok {
-		s.conn.SetWriteDeadline(s.deadline) // it may be asked for new keys, and answers while it reads (RFC 8446 section 4.6.3)
+	if s.deadline.IsZero() {
+		s.deadline = time.Now().Add(s.patience)
 	}
 	return s.conn.SetReadDeadline(s.deadline)
 }
@@ -117,12 +117,15 @@ func (s *session) drain() {
 	}
 }
 
+// lastWrite bounds what is said to a client whose session was cut.
+const lastWrite = time.Second
+
 // cut ends the session whatever it does. It may be called from any goroutine.
 func (s *session) cut() {
 	s.mu.Lock()
 	s.draining, s.isCut = true, true
 	s.conn.SetReadDeadline(longAgo)
-	s.conn.SetWriteDeadline(time.Now().Add(lastWrite))
+	s.socket.SetWriteTimeout(min(lastWrite, s.relay.Timeouts.Write))
 	s.mu.Unlock()
 	s.stop()
 }

@@ -15,12 +15,13 @@ import (
 // is not safe for concurrent use.
 type Conn struct {
 	conn    net.Conn
-	peek    *peek.Peeker
+	socket  *peek.Conn  // conn, or what is below its TLS
 	layer   *peek.Layer // nil without TLS
 	replies *smtp.ReplyReader
 	out     []byte // commands not sent yet
 	vec     [2][]byte
 	checked bool // found ready, and nothing was sent since
+	asked   bool // what is queued goes out with the wait for its reply
 
 	server  string // its address, for the log
 	host    string // its name, which its certificate is for; "" for the host of its address
@@ -43,7 +44,8 @@ var (
 
 // newConn returns a connection that release is called for when it has ended.
 func newConn(conn net.Conn, server string, release func()) *Conn {
-	return &Conn{conn: conn, peek: peek.New(conn), replies: smtp.NewReplyReader(conn), server: server, release: release}
+	socket := peek.New(conn)
+	return &Conn{conn: socket, socket: socket, replies: smtp.NewReplyReader(socket), server: server, release: release}
 }
 
 // Server returns the address of the server, for the log.
@@ -112,8 +114,7 @@ func (c *Conn) Ready() error {
 	if c.replies.Buffered() > 0 {
 		return ErrStray
 	}
-	c.conn.SetReadDeadline(time.Time{}) // an old one may have passed
-	look := c.peek.Look
+	look := c.socket.Look
 	if c.layer != nil {
 		look = c.poll // TLS may have taken more than was read
 	}
@@ -146,7 +147,7 @@ const pollPatience = time.Second
 // arrives (RFC 8446 section 4.6.3), whatever the last write's deadline was.
 func (c *Conn) mayAnswer(patience time.Duration) {
 	if c.layer != nil {
-		c.layer.SetWriteDeadline(time.Now().Add(patience))
+		c.socket.SetWriteTimeout(patience)
 	}
 }
 
@@ -156,10 +157,36 @@ func (c *Conn) Flush(patience time.Duration) error {
 		return nil
 	}
 	err := c.Write(c.out, patience)
+	c.sent()
+	return err
+}
+
+// Send is Ready and Flush in one, for what a Reply is waited for next. That, too,
+// may be what fails then, in the same ways.
+func (c *Conn) Send(patience time.Duration) error {
+	switch {
+	case len(c.out) == 0:
+		return nil
+	case c.replies.Buffered() > 0:
+		return ErrStray
+	case c.layer == nil && c.socket.MayAsk():
+		c.socket.SetWriteTimeout(patience)
+		c.socket.Ask(c.out)
+		c.asked, c.checked = true, false
+		return nil
+	}
+	if err := c.Ready(); err != nil {
+		return err
+	}
+	return c.Flush(patience)
+}
+
+// sent forgets what was queued.
+func (c *Conn) sent() {
+	c.asked = false
 	if c.out = c.out[:0]; cap(c.out) > keptBuffer {
 		c.out = nil
 	}
-	return err
 }
 
 // keptBuffer is the greatest buffer that an idle connection keeps, in octets.
@@ -168,7 +195,7 @@ const keptBuffer = 1 << 10
 // Write sends octets at once.
 func (c *Conn) Write(b []byte, patience time.Duration) error {
 	c.checked = false
-	c.conn.SetWriteDeadline(time.Now().Add(patience))
+	c.socket.SetWriteTimeout(patience)
 	_, err := c.conn.Write(b)
 	return err
 }
@@ -177,10 +204,15 @@ func (c *Conn) Write(b []byte, patience time.Duration) error {
 // belong to it must not wait for each other.
 func (c *Conn) WriteBoth(a, b []byte, patience time.Duration) error {
 	c.checked = false
-	c.conn.SetWriteDeadline(time.Now().Add(patience))
+	c.socket.SetWriteTimeout(patience)
 	c.vec = [2][]byte{a, b}
 	both := net.Buffers(c.vec[:])
-	_, err := both.WriteTo(c.conn)
+	var err error
+	if c.layer == nil {
+		err = c.socket.WriteBuffers(&both)
+	} else {
+		_, err = both.WriteTo(c.conn)
+	}
 	c.vec = [2][]byte{}
 	return err
 }
@@ -190,6 +222,12 @@ func (c *Conn) Reply(patience time.Duration) (smtp.ServerReply, error) {
 	c.mayAnswer(patience)
 	c.conn.SetReadDeadline(time.Now().Add(patience))
 	r, err := c.replies.ReadReply()
+	if c.asked {
+		c.sent()
+	}
+	if err == peek.ErrAhead {
+		err = ErrStray
+	}
 	if r.Class() >= 4 {
 		c.errors++
 	}

@@ -136,11 +136,8 @@ func (g *Group) helloVerb() string {
 // ask sends a line and waits for its reply. Nothing may be under way before,
 // and nothing come behind it.
 func (c *Conn) ask(line string, patience time.Duration) (smtp.ServerReply, error) {
-	if err := c.Ready(); err != nil {
-		return smtp.ServerReply{}, err
-	}
-	c.out = append(append(c.out, line...), '\r', '\n')
-	if err := c.Flush(patience); err != nil {
+	c.Line([]byte(line))
+	if err := c.Send(patience); err != nil {
 		return smtp.ServerReply{}, err
 	}
 	r, err := c.Reply(patience)

@@ -69,7 +69,7 @@ func hinted(g *Group, err error) error {
 
 // secure makes TLS of the connection. The readers of before are out of reach.
 func (c *Conn) secure(config *tls.Config, patience time.Duration) error {
-	layer := c.peek.Layer(c.conn)
+	layer := c.socket.Layer()
 	conn := tls.Client(layer, config)
 	conn.SetDeadline(time.Now().Add(patience))
 	if err := conn.Handshake(); err != nil {
