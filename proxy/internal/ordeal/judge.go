@@ -71,6 +71,9 @@ func (l *Ledger) judge(j *Judgement, a Attempt, t *Take) {
 	if a.Outcome == Refused {
 		l.mustHaveSaid(j, a, a.Reply)
 	}
+	if l.logged[a.Key] == delivered && a.Outcome != Acknowledged && a.Outcome != Left {
+		j.problem("%s: the relay has logged that it passed the 250 on, but the client was %s (%q)", a.Key, a.Outcome, a.Reply)
+	}
 	switch {
 	case a.Outcome == Acknowledged:
 		l.judgeAcknowledged(j, a, t)
@@ -80,8 +83,8 @@ func (l *Ledger) judge(j *Judgement, a Attempt, t *Take) {
 	default:
 		why := l.window(a, t)
 		if why == "" {
-			j.problem("%s: the upstream has it and its 250 went out, but the client was %s (%q), %s after its dot; the nearest kill was %s away",
-				a.Key, a.Outcome, a.Reply, a.Ended.Sub(a.Dot), l.nearestKill(a.Dot, a.Ended))
+			j.problem("%s: the upstream has it and its 250 went out, but the client was %s (%q), %s after its dot; the nearest kill was %s away, and the relay has logged %q",
+				a.Key, a.Outcome, a.Reply, a.Ended.Sub(a.Dot), l.nearestKill(a.Dot, a.Ended), l.logged[a.Key])
 			return
 		}
 		j.Windows[why]++
@@ -111,7 +114,8 @@ func (l *Ledger) judgeAcknowledged(j *Judgement, a Attempt, t *Take) {
 }
 
 // window tells why the client does not know of a message that the upstream has;
-// "" if it should.
+// "" if it should. A relay that was killed has not logged the end of the
+// transaction: whatever else ends one, it does.
 func (l *Ledger) window(a Attempt, t *Take) string {
 	switch {
 	case t.Misled != "":
@@ -120,7 +124,7 @@ func (l *Ledger) window(a Attempt, t *Take) string {
 		return ""
 	case a.Outcome == Left:
 		return ClientLeft
-	case a.Outcome == Lost && l.killedWithin(a.Dot, a.Ended):
+	case a.Outcome == Lost && l.killedWithin(a.Dot, a.Ended) && l.logged[a.Key] == "":
 		return RelayKilled
 	case a.Outcome == Deferred && a.Ended.Sub(a.Dot) >= l.Patience:
 		return PatienceLost

@@ -22,6 +22,7 @@ func TestJudge(t *testing.T) {
 		takes    []Take
 		refusals []string
 		kill     time.Time
+		log      string // of the relay
 		want     string // part of the problem, "" for none
 	}{
 		{name: "delivered", attempt: acknowledged, takes: []Take{said}},
@@ -42,6 +43,13 @@ func TestJudge(t *testing.T) {
 		{name: "killed", attempt: unanswered, takes: []Take{said}, kill: now.Add(time.Millisecond), want: "come to no end"},
 		{name: "killed before", attempt: unanswered, takes: []Take{said}, kill: now.Add(-time.Millisecond), want: "its 250 went out"},
 		{name: "killed, and yet put off", attempt: putOff, takes: []Take{said}, kill: now.Add(time.Millisecond), want: "its 250 went out"},
+		{name: "killed, though it ended the transaction", attempt: unanswered, takes: []Take{said}, kill: now.Add(time.Millisecond),
+			log: record("aborted", `,"seconds":0.1`), want: "has logged \"aborted\""},
+		{name: "killed, having refused a recipient", attempt: unanswered, takes: []Take{said}, kill: now.Add(time.Millisecond),
+			log: record("refused", ""), want: "message 0 has come to no end for a@test.example"},
+		{name: "told, by the log", attempt: unanswered, takes: []Take{said}, kill: now.Add(time.Millisecond),
+			log: record("accepted", `,"seconds":0.1`), want: "has logged that it passed the 250 on"},
+		{name: "told, by a record that was cut", attempt: acknowledged, takes: []Take{said}, log: record("accepted", "")[:30]},
 		{name: "not confirmed", attempt: putOff, takes: []Take{said}, want: "its 250 went out"},
 		{name: "hung up", attempt: Attempt{Outcome: HungUp}, takes: []Take{said}, want: "left inside of the text"},
 		{name: "nobody's", attempt: acknowledged, takes: []Take{said, {Key: Key{0, 7}}}, want: "no client has sent it"},
@@ -55,11 +63,36 @@ func TestJudge(t *testing.T) {
 			for _, text := range test.refusals {
 				l.refused(text)
 			}
+			l.ReadLog([]byte(test.log))
 			problems := strings.Join(l.Judge(1).Problems, "; ")
 			if (test.want == "") != (problems == "") || !strings.Contains(problems, test.want) {
 				t.Errorf("the problems are %q, want one with %q", problems, test.want)
 			}
 		})
+	}
+}
+
+// record is a line of the relay's log about the first attempt.
+func record(msg, more string) string {
+	return `{"msg":"` + msg + `","from":"` + Key{}.Sender() + `"` + more + "}\n"
+}
+
+// A kill takes its time: what passes between the order and the end of the relay
+// is of that kill.
+func TestJudgeDeath(t *testing.T) {
+	now := time.Now()
+	at := func(ms time.Duration) time.Time { return now.Add(ms * time.Millisecond) }
+	l := &Ledger{kills: []death{{at(10), at(20)}}}
+	for _, test := range []struct {
+		dot, ended time.Duration
+		want       string
+	}{
+		{0, 5, ""}, {0, 15, RelayKilled}, {12, 15, RelayKilled}, {12, 30, RelayKilled}, {25, 30, ""},
+	} {
+		a := Attempt{Outcome: Lost, Dot: at(test.dot), Ended: at(test.ended)}
+		if why := l.window(a, &Take{}); why != test.want {
+			t.Errorf("dot at %d ms, lost at %d ms, killed from 10 to 20: %q, want %q", test.dot, test.ended, why, test.want)
+		}
 	}
 }
 

@@ -55,6 +55,7 @@ type Ledger struct {
 	kills    []death
 	seen     map[string]int // how often what happened
 	faults   []string       // against the protocol
+	logged   map[Key]string // how transactions have ended by the relay's log
 }
 
 // tried adds an attempt that has ended.

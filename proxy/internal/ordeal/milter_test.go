@@ -26,7 +26,7 @@ func testMilter(t *testing.T, binary peer.Mailweir) {
 	})
 	m := newMortal(ledger, seed)
 	m.start = func() { milter.Start(t) }
-	m.kill = func() { milter.Kill() }
+	m.kill = func() { killAlive(t, milter.Process) }
 	m.run(t, ordeal.Sender{Addr: mta.Addr, Seed: seed, Messages: messages, Crowd: 16, Rudeness: 0.02, Ledger: ledger, Kill: m.order})
 	mta.Settle(t, time.Minute)
 	sink.Close()

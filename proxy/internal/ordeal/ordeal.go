@@ -26,7 +26,12 @@ func (k Key) String() string { return fmt.Sprintf("m%d.a%d", k.Message, k.Attemp
 // parseKey reads the argument of MAIL.
 func parseKey(args string) (k Key, ok bool) {
 	_, path, _ := strings.Cut(args, "<")
-	_, err := fmt.Sscanf(path, "m%d.a%d@", &k.Message, &k.Attempt)
+	return parseAddress(path)
+}
+
+// parseAddress reads what begins with a Sender.
+func parseAddress(address string) (k Key, ok bool) {
+	_, err := fmt.Sscanf(address, "m%d.a%d@", &k.Message, &k.Attempt)
 	return k, err == nil
 }
 

@@ -77,11 +77,12 @@ func (s scenario) test(t *testing.T, binary peer.Mailweir) {
 		Top: "sessions: {max_per_client: 1000}\nupstreams:\n  - {name: ups, " + s.upstream +
 			"backoff: {first: 10ms, max: 50ms}, servers: [" + strings.Join(servers, ", ") + "]}",
 	})
-	m.kill, m.start = func() { r.Kill() }, func() { binary.Again(t, r) }
+	m.kill, m.start = func() { killAlive(t, r.Process) }, func() { binary.Again(t, r) }
 	m.run(t, ordeal.Sender{Addr: r.Addr, Seed: seed, Messages: messages, Crowd: 24, Chunks: s.chunks, Rudeness: 0.02, Ledger: ledger, Kill: m.order})
 	for _, u := range upstreams {
 		u.Close()
 	}
+	ledger.ReadLog([]byte(r.Log()))
 	j := judge(t, ledger, messages)
 	if j.Kills == 0 || len(j.Windows) == 0 {
 		t.Error("that was no ordeal: nothing was killed, or no reply was lost")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mailweir/mailweir/proxy/internal/ordeal"
+	"github.com/mailweir/mailweir/proxy/internal/peer/proc"
 )
 
 // A mortal is a mailweir that is killed and started again, at random moments and
@@ -32,6 +33,15 @@ const (
 	shortLife = 100 * time.Millisecond
 	longLife  = time.Second
 )
+
+// killAlive kills a mailweir, which must not have ended by itself: what that
+// takes with it no kill explains.
+func killAlive(t *testing.T, p *proc.Process) {
+	if p.Ended() {
+		t.Error("mailweir has ended by itself; its log tells why")
+	}
+	p.Kill()
+}
 
 // order has it killed, and returns when it is dead; or at once, if it has only
 // begun to live.
