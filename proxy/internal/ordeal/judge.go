@@ -48,6 +48,9 @@ func (l *Ledger) Judge(messages int) *Judgement {
 	for _, a := range l.attempts {
 		known[a.Key] = true
 		j.Outcomes[a.Outcome]++
+		if t := taken[a.Key]; t != nil && t.Client != "" && t.Client != a.Client {
+			j.problem("%s is of %s, the upstream was told of %s", a.Key, a.Client, t.Client)
+		}
 		l.judge(j, a, taken[a.Key])
 	}
 	for k := range taken {
@@ -118,14 +121,14 @@ func (l *Ledger) judgeAcknowledged(j *Judgement, a Attempt, t *Take) {
 // transaction: whatever else ends one, it does.
 func (l *Ledger) window(a Attempt, t *Take) string {
 	switch {
-	case t.Misled != "":
-		return "the upstream's reply was lost: " + t.Misled
 	case a.Dot.IsZero():
 		return ""
 	case a.Outcome == Left:
 		return ClientLeft
 	case a.Outcome == Lost && l.killedWithin(a.Dot, a.Ended) && l.logged[a.Key] == "":
 		return RelayKilled
+	case t.Misled != "":
+		return "the upstream's reply was lost: " + t.Misled
 	case a.Outcome == Deferred && a.Ended.Sub(a.Dot) >= l.Patience:
 		return PatienceLost
 	}

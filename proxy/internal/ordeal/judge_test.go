@@ -51,6 +51,8 @@ func TestJudge(t *testing.T) {
 			log: record("accepted", `,"seconds":0.1`), want: "has logged that it passed the 250 on"},
 		{name: "told, by a record that was cut", attempt: acknowledged, takes: []Take{said}, log: record("accepted", "")[:30]},
 		{name: "not confirmed", attempt: putOff, takes: []Take{said}, want: "its 250 went out"},
+		{name: "another's", attempt: with(acknowledged, func(a *Attempt) { a.Client = identity("192.0.2.1", "one.test.example") }),
+			takes: []Take{{Rcpts: rcpts, said: true, Client: identity("192.0.2.2", "one.test.example")}}, want: "the upstream was told of"},
 		{name: "hung up", attempt: Attempt{Outcome: HungUp}, takes: []Take{said}, want: "left inside of the text"},
 		{name: "nobody's", attempt: acknowledged, takes: []Take{said, {Key: Key{0, 7}}}, want: "no client has sent it"},
 	} {
@@ -101,7 +103,7 @@ func TestJudgeCounts(t *testing.T) {
 	now := time.Now()
 	rcpts := Rcpts(0)
 	l := &Ledger{Patience: time.Minute}
-	l.tried(Attempt{Key: Key{0, 0}, Outcome: Lost, Rcpts: rcpts, Dot: now, Ended: now})
+	l.tried(Attempt{Key: Key{0, 0}, Outcome: Deferred, Rcpts: rcpts, Dot: now, Ended: now})
 	l.tried(Attempt{Key: Key{0, 1}, Outcome: Acknowledged, Rcpts: rcpts, Reply: "250 2.0.0 taken m0.a1\r\n"})
 	l.took(&Take{Key: Key{0, 0}, Rcpts: rcpts, Misled: "resets"})
 	l.took(&Take{Key: Key{0, 1}, Rcpts: rcpts, said: true})

@@ -23,6 +23,7 @@ const (
 // An Attempt is one transaction as its client saw it.
 type Attempt struct {
 	Key
+	Client  string // its identity
 	Outcome Outcome
 	Reply   string    // the last, "" if there was none
 	Rcpts   []string  // that were accepted
@@ -38,6 +39,7 @@ type Refusal struct{ Rcpt, Reply string }
 type Take struct {
 	Key
 	Rcpts  []string
+	Client string // who has sent it, as the relay told; "" if it need not
 	Fault  string // what is wrong with its text, "" for nothing
 	Misled string // how the upstream kept its reply from arriving, "" if it did not
 	said   bool   // its 250 was written to the last octet

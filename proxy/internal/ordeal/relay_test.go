@@ -2,6 +2,8 @@ package ordeal_test
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/tls"
 	"fmt"
 	"strings"
 	"testing"
@@ -20,8 +22,8 @@ const ordealPatience = 3 * time.Second
 
 // ordealListener are the settings of a listener that gives up on an upstream
 // which stalls.
-const ordealListener = `{upstream: ups, errors: 1000, timeouts: {upstream: {
-  greeting: 3s, mail: 3s, rcpt: 3s, data: 3s, end_of_data: 3s, other: 3s}}}`
+const ordealListener = `upstream: ups, errors: 1000, timeouts: {upstream: {
+  greeting: 3s, mail: 3s, rcpt: 3s, data: 3s, end_of_data: 3s, other: 3s, tls_handshake: 3s}}`
 
 // passed is the field that a chain adds, which shows that a message was filtered.
 const passed = "X-Passed: yes\r\n"
@@ -34,6 +36,8 @@ type scenario struct {
 	name     string
 	servers  int
 	chunks   bool
+	usual    int  // messages, unless told
+	secure   bool // TLS on both sides, and the upstream is told who the client is
 	chain    string
 	upstream string // keys of the group
 }
@@ -50,6 +54,7 @@ func TestNoLoss(t *testing.T) {
 		{name: "held", servers: 1, chunks: true, chain: adding},
 		{name: "reuse", servers: 1, chain: "[]", upstream: "reuse: true, "},
 		{name: "two servers, chunks, reuse", servers: 2, chunks: true, chain: "[]", upstream: "balance: least_sessions, reuse: true, "},
+		{name: "TLS, XCLIENT, two servers", servers: 2, usual: 200, secure: true, chain: "[]", upstream: "identity: xclient, "},
 	} {
 		t.Run(s.name, func(t *testing.T) { s.test(t, binary) })
 	}
@@ -57,28 +62,40 @@ func TestNoLoss(t *testing.T) {
 }
 
 func (s scenario) test(t *testing.T, binary peer.Mailweir) {
-	messages, seed := ordealSize(t, 250)
+	messages, seed := ordealSize(t, cmp.Or(s.usual, 250))
 	ledger := &ordeal.Ledger{Patience: ordealPatience}
 	m := newMortal(ledger, seed)
+	sender := ordeal.Sender{Seed: seed, Messages: messages, Crowd: 24, Chunks: s.chunks, Rudeness: 0.02, Ledger: ledger, Kill: m.order}
+	o := ordeal.Options{Seed: seed, Rate: 0.06, Kill: m.order}
+	if s.chain == adding {
+		o.Original = withoutPassed
+	}
+	listener, group := ordealListener, s.upstream
+	if s.secure {
+		o.Rate /= 2 // a session has many more replies
+		ca := peer.NewAuthority(t)
+		ours, theirs := ca.Server(t, "relay.test.example"), ca.Server(t, "up.test.example")
+		sender.TLS, o.TLS, o.XClient = ca.TLS("relay.test.example"), &tls.Config{Certificates: []tls.Certificate{theirs.X509}}, true
+		listener += fmt.Sprintf(", tls: {require: true, certificates: [{certificate: %q, key: %q}]}", ours.CertFile, ours.KeyFile)
+		group += fmt.Sprintf("tls: {mode: required, ca: %q, server_name: up.test.example}, ", ca.File)
+	}
 	var servers []string
 	var upstreams []*ordeal.Upstream
 	for n := range s.servers {
-		o := ordeal.Options{Name: fmt.Sprint("up", n), Seed: seed, Rate: 0.06, Kill: m.order}
-		if s.chain == adding {
-			o.Original = withoutPassed
-		}
+		o.Name = fmt.Sprint("up", n)
 		u := upstreamOf(t, ledger, o)
 		upstreams = append(upstreams, u)
 		servers = append(servers, fmt.Sprintf("{address: %q}", u.Addr))
 	}
 	r := binary.RelayWith(t, peer.RelayOptions{
-		Listener: ordealListener,
+		Listener: listener,
 		Chain:    s.chain,
-		Top: "sessions: {max_per_client: 1000}\nupstreams:\n  - {name: ups, " + s.upstream +
+		Top: "sessions: {max_per_client: 1000}\nupstreams:\n  - {name: ups, " + group +
 			"backoff: {first: 10ms, max: 50ms}, servers: [" + strings.Join(servers, ", ") + "]}",
 	})
 	m.kill, m.start = func() { killAlive(t, r.Process) }, func() { binary.Again(t, r) }
-	m.run(t, ordeal.Sender{Addr: r.Addr, Seed: seed, Messages: messages, Crowd: 24, Chunks: s.chunks, Rudeness: 0.02, Ledger: ledger, Kill: m.order})
+	sender.Addr = r.Addr
+	m.run(t, sender)
 	for _, u := range upstreams {
 		u.Close()
 	}

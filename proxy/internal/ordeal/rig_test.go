@@ -54,11 +54,11 @@ func (m *mortal) order() {
 	}
 }
 
-// live kills it time and again until done. It belongs into the test's own
-// goroutine.
+// live kills it time and again until done, the first time soon. It belongs into
+// the test's own goroutine.
 func (m *mortal) live(done <-chan struct{}) {
 	defer close(m.over)
-	born := time.Now()
+	born := time.Now().Add(-longLife)
 	for {
 		end := time.NewTimer(time.Until(born.Add(shortLife + time.Duration(m.random.Int64N(int64(longLife))))))
 		var dead chan struct{}

@@ -15,12 +15,16 @@ import (
 // A visit is one connection to an upstream.
 type visit struct {
 	*Upstream
+	tcp     net.Conn // conn, or what is below its TLS
+	cut     *cutter  // of tcp
 	conn    net.Conn
 	in      *bufio.Reader
 	random  *rand.Rand
 	number  int
 	said    int // replies
 	stalled bool
+	secure  bool   // by TLS
+	client  string // whose connection it is, by XCLIENT
 
 	open  bool // there was a MAIL
 	key   Key
@@ -32,6 +36,8 @@ func newVisit(u *Upstream, conn net.Conn) *visit {
 	n := int(u.number.Add(1))
 	return &visit{
 		Upstream: u,
+		tcp:      conn,
+		cut:      &cutter{Conn: conn},
 		conn:     conn,
 		in:       bufio.NewReader(conn),
 		random:   drawn(u.Seed, "upstream "+u.Name, n),
@@ -72,7 +78,11 @@ func (v *visit) command(line string) error {
 	switch verb {
 	case "EHLO", "HELO":
 		v.forget()
-		return v.reply(verb, "250-up.test.example\n250-PIPELINING\n250-SIZE 10000000\n250-CHUNKING\n250-8BITMIME\n250 ENHANCEDSTATUSCODES")
+		return v.reply(verb, v.offer())
+	case "STARTTLS":
+		return v.startTLS()
+	case "XCLIENT":
+		return v.xclient(args)
 	case "NOOP":
 		return v.reply(verb, "250 2.0.0 Ok")
 	case "RSET":
@@ -94,11 +104,23 @@ func (v *visit) command(line string) error {
 	return errOver
 }
 
+// offer is the reply to EHLO.
+func (v *visit) offer() string {
+	offer := "250-up.test.example\n250-PIPELINING\n250-SIZE 10000000\n250-CHUNKING\n250-8BITMIME\n"
+	if v.TLS != nil && !v.secure {
+		offer += "250-STARTTLS\n"
+	}
+	if v.XClient && v.secure == (v.TLS != nil) {
+		offer += "250-XCLIENT ADDR NAME PORT PROTO HELO LOGIN DESTADDR DESTPORT\n"
+	}
+	return offer + "250 ENHANCEDSTATUSCODES"
+}
+
 func (v *visit) forget() { v.open, v.rcpts, v.text = false, nil, nil }
 
 func (v *visit) mail(args string) error {
 	key, ok := parseKey(args)
-	if !ok || v.open {
+	if !ok || v.open || v.secure != (v.TLS != nil) || v.XClient && v.client == "" {
 		v.ledger.broken(fmt.Sprintf("MAIL %.100q has no place here", args))
 		return errOver
 	}
@@ -192,7 +214,7 @@ func (v *visit) strike(f fault) error {
 	switch f {
 	case closes:
 	case resets:
-		reset(v.conn)
+		reset(v.tcp)
 	case later, never, shuts:
 		v.write(v.refusal(f, "text"))
 	case slow:
