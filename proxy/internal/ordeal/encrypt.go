@@ -39,7 +39,7 @@ func (v *visit) startTLS() error {
 		return err
 	}
 	if f := draw(v.random, v.Rate, ofHandshake); f != none {
-		if err := v.strike(f); err != nil {
+		if err := v.strike("handshake", f); err != nil {
 			return err
 		}
 	}

@@ -129,6 +129,8 @@ func (l *Ledger) window(a Attempt, t *Take) string {
 		return RelayKilled
 	case t.Misled != "":
 		return "the upstream's reply was lost: " + t.Misled
+	case t.Partly != "" && (a.Outcome == Deferred || a.Outcome == Refused):
+		return "others of LMTP were refused: " + t.Partly
 	case a.Outcome == Deferred && a.Ended.Sub(a.Dot) >= l.Patience:
 		return PatienceLost
 	}

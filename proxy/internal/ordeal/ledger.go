@@ -42,6 +42,7 @@ type Take struct {
 	Client string // who has sent it, as the relay told; "" if it need not
 	Fault  string // what is wrong with its text, "" for nothing
 	Misled string // how the upstream kept its reply from arriving, "" if it did not
+	Partly string // with what it refused other recipients behind the text (LMTP), "" for none
 	said   bool   // its 250 was written to the last octet
 }
 

@@ -35,9 +35,15 @@ func parseAddress(address string) (k Key, ok bool) {
 	return k, err == nil
 }
 
-// Rcpts are the addresses that a message is for: one to three.
+// The domains of recipients.
+const (
+	Domain      = "test.example"
+	OtherDomain = "other.example"
+)
+
+// Rcpts are the addresses that a message is for: one to three, of both domains.
 func Rcpts(message int) []string {
-	return []string{"a@test.example", "b@test.example", "c@test.example"}[:1+message%3]
+	return []string{"a@" + Domain, "b@" + OtherDomain, "c@" + OtherDomain}[:1+message%3]
 }
 
 // bigEvery of so many messages one is larger than what a relay keeps in memory.

@@ -38,6 +38,7 @@ type scenario struct {
 	chunks   bool
 	usual    int  // messages, unless told
 	secure   bool // TLS on both sides, and the upstream is told who the client is
+	routed   bool // one of two domains goes elsewhere, by LMTP
 	chain    string
 	upstream string // keys of the group
 }
@@ -54,7 +55,8 @@ func TestNoLoss(t *testing.T) {
 		{name: "held", servers: 1, chunks: true, chain: adding},
 		{name: "reuse", servers: 1, chain: "[]", upstream: "reuse: true, "},
 		{name: "two servers, chunks, reuse", servers: 2, chunks: true, chain: "[]", upstream: "balance: least_sessions, reuse: true, "},
-		{name: "TLS, XCLIENT, two servers", servers: 2, usual: 200, secure: true, chain: "[]", upstream: "identity: xclient, "},
+		{name: "TLS, XCLIENT, two servers", servers: 2, usual: 120, secure: true, chain: "[]", upstream: "identity: xclient, "},
+		{name: "routes, one by LMTP", servers: 1, routed: true, chain: "[]"},
 	} {
 		t.Run(s.name, func(t *testing.T) { s.test(t, binary) })
 	}
@@ -66,43 +68,66 @@ func (s scenario) test(t *testing.T, binary peer.Mailweir) {
 	ledger := &ordeal.Ledger{Patience: ordealPatience}
 	m := newMortal(ledger, seed)
 	sender := ordeal.Sender{Seed: seed, Messages: messages, Crowd: 24, Chunks: s.chunks, Rudeness: 0.02, Ledger: ledger, Kill: m.order}
-	o := ordeal.Options{Seed: seed, Rate: 0.06, Kill: m.order}
+	o := ordeal.Options{Name: "up", Seed: seed, Rate: 0.06, Kill: m.order}
 	if s.chain == adding {
 		o.Original = withoutPassed
 	}
-	listener, group := ordealListener, s.upstream
+	listener, keys := ordealListener, s.upstream
 	if s.secure {
-		o.Rate /= 2 // a session has many more replies
 		ca := peer.NewAuthority(t)
 		ours, theirs := ca.Server(t, "relay.test.example"), ca.Server(t, "up.test.example")
 		sender.TLS, o.TLS, o.XClient = ca.TLS("relay.test.example"), &tls.Config{Certificates: []tls.Certificate{theirs.X509}}, true
 		listener += fmt.Sprintf(", tls: {require: true, certificates: [{certificate: %q, key: %q}]}", ours.CertFile, ours.KeyFile)
-		group += fmt.Sprintf("tls: {mode: required, ca: %q, server_name: up.test.example}, ", ca.File)
+		keys += fmt.Sprintf("tls: {mode: required, ca: %q, server_name: up.test.example}, ", ca.File)
+		o.Rate /= 2 // a session has many more replies
 	}
-	var servers []string
-	var upstreams []*ordeal.Upstream
-	for n := range s.servers {
-		o.Name = fmt.Sprint("up", n)
-		u := upstreamOf(t, ledger, o)
-		upstreams = append(upstreams, u)
-		servers = append(servers, fmt.Sprintf("{address: %q}", u.Addr))
+	var groups groups
+	if s.routed {
+		store := o
+		o.Domain, store.Name, store.Domain, store.LMTP = ordeal.Domain, "store", ordeal.OtherDomain, true
+		listener += ", routes: [{domains: [" + store.Domain + "], upstream: store}]"
+		groups.add(t, ledger, "store", "protocol: lmtp, ", s.servers, store)
 	}
+	groups.add(t, ledger, "ups", keys, s.servers, o)
 	r := binary.RelayWith(t, peer.RelayOptions{
 		Listener: listener,
 		Chain:    s.chain,
-		Top: "sessions: {max_per_client: 1000}\nupstreams:\n  - {name: ups, " + group +
-			"backoff: {first: 10ms, max: 50ms}, servers: [" + strings.Join(servers, ", ") + "]}",
+		Top:      "sessions: {max_per_client: 1000}\nupstreams:\n" + groups.config,
 	})
 	m.kill, m.start = func() { killAlive(t, r.Process) }, func() { binary.Again(t, r) }
 	sender.Addr = r.Addr
 	m.run(t, sender)
-	for _, u := range upstreams {
-		u.Close()
-	}
+	groups.close()
 	ledger.ReadLog([]byte(r.Log()))
 	j := judge(t, ledger, messages)
 	if j.Kills == 0 || len(j.Windows) == 0 {
 		t.Error("that was no ordeal: nothing was killed, or no reply was lost")
+	}
+}
+
+// groups are the upstreams of a scenario.
+type groups struct {
+	config    string // in YAML
+	upstreams []*ordeal.Upstream
+}
+
+// add starts the servers of a group, of which keys are more settings.
+func (g *groups) add(t *testing.T, l *ordeal.Ledger, name, keys string, servers int, o ordeal.Options) {
+	t.Helper()
+	var list []string
+	for n := range servers {
+		each := o
+		each.Name += fmt.Sprint(n)
+		u := upstreamOf(t, l, each)
+		g.upstreams = append(g.upstreams, u)
+		list = append(list, fmt.Sprintf("{address: %q}", u.Addr))
+	}
+	g.config += fmt.Sprintf("  - {name: %s, %sbackoff: {first: 10ms, max: 50ms}, servers: [%s]}\n", name, keys, strings.Join(list, ", "))
+}
+
+func (g *groups) close() {
+	for _, u := range g.upstreams {
+		u.Close()
 	}
 }
 

@@ -76,7 +76,10 @@ func (v *visit) line() (string, error) {
 func (v *visit) command(line string) error {
 	verb, args, _ := strings.Cut(line, " ")
 	switch verb {
-	case "EHLO", "HELO":
+	case "EHLO", "HELO", "LHLO":
+		if v.LMTP != (verb == "LHLO") {
+			break
+		}
 		v.forget()
 		return v.reply(verb, v.offer())
 	case "STARTTLS":
@@ -95,6 +98,9 @@ func (v *visit) command(line string) error {
 	case "DATA":
 		return v.data()
 	case "BDAT":
+		if v.LMTP {
+			break // clients are not offered that
+		}
 		return v.chunk(args)
 	case "QUIT":
 		v.reply(verb, "221 2.0.0 Bye")
@@ -136,6 +142,10 @@ func (v *visit) rcpt(args string) error {
 	}
 	_, path, _ := strings.Cut(args, "<")
 	path, _, _ = strings.Cut(path, ">")
+	if v.Domain != "" && !strings.HasSuffix(path, "@"+v.Domain) {
+		v.ledger.broken(fmt.Sprintf("%s has come to the upstream of %s", path, v.Domain))
+		return errOver
+	}
 	ok, err := v.agree("RCPT", "250 2.1.5 Recipient "+v.key.String())
 	if ok {
 		v.rcpts = append(v.rcpts, path)
@@ -152,8 +162,11 @@ func (v *visit) data() error {
 		return err
 	}
 	text, err := v.readText()
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case v.LMTP:
+		return v.endEach(text)
 	}
 	return v.end(text)
 }
@@ -190,7 +203,7 @@ func (v *visit) readText() ([]byte, error) {
 	var text []byte
 	for n := 0; ; n++ {
 		if n == line && fault != none {
-			if err := v.strike(fault); err != nil {
+			if err := v.strike("text", fault); err != nil {
 				return nil, err
 			}
 		}
@@ -208,15 +221,15 @@ func (v *visit) readText() ([]byte, error) {
 	}
 }
 
-// strike does what a fault does inside of a text.
-func (v *visit) strike(f fault) error {
-	v.ledger.count("text: " + string(f))
+// strike does what a fault does where no reply is due.
+func (v *visit) strike(in string, f fault) error {
+	v.ledger.count(in + ": " + string(f))
 	switch f {
 	case closes:
 	case resets:
 		reset(v.tcp)
 	case later, never, shuts:
-		v.write(v.refusal(f, "text"))
+		v.write(v.refusal(f, in))
 	case slow:
 		v.sleep(v.pause())
 		return nil
