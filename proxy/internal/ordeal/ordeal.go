@@ -57,7 +57,8 @@ func Text(seed uint64, message int) []byte {
 		size = 300 << 10
 	}
 	var text bytes.Buffer
-	fmt.Fprintf(&text, "Subject: message %d\r\nFrom: <from@test.example>\r\n\r\n", message)
+	fmt.Fprintf(&text, "Subject: message %d\r\nFrom: <from@test.example>\r\n"+
+		"Date: Sun, 22 Nov 2026 12:00:00 +0000\r\nMessage-Id: <%d@test.example>\r\n\r\n", message, message)
 	for text.Len() < size {
 		if random.IntN(8) == 0 {
 			text.WriteByte('.')

@@ -60,7 +60,9 @@ func TestNoLoss(t *testing.T) {
 	} {
 		t.Run(s.name, func(t *testing.T) { s.test(t, binary) })
 	}
-	t.Run("milter", func(t *testing.T) { testMilter(t, binary) })
+	for _, f := range filteredMTAs {
+		t.Run(f.name, func(t *testing.T) { f.test(t, binary) })
+	}
 }
 
 func (s scenario) test(t *testing.T, binary peer.Mailweir) {
