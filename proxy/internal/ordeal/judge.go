@@ -19,6 +19,7 @@ type Judgement struct {
 
 	Messages, Recipients int
 	Delivered, Bounced   int            // recipients
+	Lost                 int            // attempts that were acknowledged, and are not at the upstream
 	Duplicates           int            // copies beyond the first that a recipient got
 	Windows              map[string]int // messages that are there though their client does not know it, by why it does not
 	Outcomes             map[Outcome]int
@@ -104,6 +105,7 @@ func (l *Ledger) mustHaveSaid(j *Judgement, a Attempt, reply string) {
 func (l *Ledger) judgeAcknowledged(j *Judgement, a Attempt, t *Take) {
 	switch {
 	case t == nil:
+		j.Lost++
 		j.problem("%s is LOST: its client heard %q", a.Key, a.Reply)
 		return
 	case !l.Foreign && !t.said:
@@ -177,24 +179,4 @@ func (j *Judgement) settle(attempts []Attempt, takes []*Take) {
 			}
 		}
 	}
-}
-
-// String is the judgement in a few lines.
-func (j *Judgement) String() string {
-	var s strings.Builder
-	fmt.Fprintf(&s, "%d messages for %d recipients: %d delivered, %d bounced by the upstream, %d copies too many; %d kills",
-		j.Messages, j.Recipients, j.Delivered, j.Bounced, j.Duplicates, j.Kills)
-	fmt.Fprintf(&s, "\n  attempts: %s", counts(j.Outcomes))
-	fmt.Fprintf(&s, "\n  taken, and the client could not know: %s", counts(j.Windows))
-	fmt.Fprintf(&s, "\n  faults: %s", counts(j.Seen))
-	return s.String()
-}
-
-func counts[K ~string](m map[K]int) string {
-	var list []string
-	for name, n := range m {
-		list = append(list, fmt.Sprintf("%s %d", name, n))
-	}
-	slices.Sort(list)
-	return strings.Join(list, ", ")
 }

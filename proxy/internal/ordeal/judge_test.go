@@ -111,4 +111,7 @@ func TestJudgeCounts(t *testing.T) {
 	if len(j.Problems) > 0 || j.Duplicates != 1 || j.Delivered != 1 || j.Windows["the upstream's reply was lost: resets"] != 1 {
 		t.Errorf("%v\n%s", j.Problems, j)
 	}
+	if row, want := j.Row("one"), "| one | 1 | 0 | 2 | 0 | 1 | 0 | 1 | 0 |\n"; row != want {
+		t.Errorf("the row is %q, want %q", row, want)
+	}
 }

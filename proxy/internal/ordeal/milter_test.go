@@ -33,7 +33,7 @@ var filteredMTAs = []filtered{
 // test sends messages through a real MTA that asks a mailweir which is killed
 // time and again. Each message that the MTA has acknowledged arrives once, and
 // none arrives that mailweir has not seen to its end: it bears mailweir's field.
-func (f filtered) test(t *testing.T, binary peer.Mailweir) {
+func (f filtered) test(t *testing.T, binary peer.Mailweir) *ordeal.Judgement {
 	messages, seed := ordealSize(t, f.usual)
 	ledger := &ordeal.Ledger{Foreign: true}
 	sink := upstreamOf(t, ledger, ordeal.Options{Name: "sink", Seed: seed, Original: asSent})
@@ -54,6 +54,7 @@ func (f filtered) test(t *testing.T, binary peer.Mailweir) {
 			t.Errorf("%d messages have passed that the MTA has not acknowledged: %s", n, why)
 		}
 	}
+	return j
 }
 
 // asSent takes the fields away that the MTA and mailweir have added.

@@ -50,22 +50,26 @@ type scenario struct {
 // arriving (RFC 1047).
 func TestNoLoss(t *testing.T) {
 	binary := peer.BuildMailweir(t)
-	for _, s := range []scenario{
-		{name: "passing", servers: 1, chain: "[]"},
-		{name: "held", servers: 1, chunks: true, chain: adding},
-		{name: "reuse", servers: 1, chain: "[]", upstream: "reuse: true, "},
-		{name: "two servers, chunks, reuse", servers: 2, chunks: true, chain: "[]", upstream: "balance: least_sessions, reuse: true, "},
-		{name: "TLS, XCLIENT, two servers", servers: 2, usual: 120, secure: true, chain: "[]", upstream: "identity: xclient, "},
-		{name: "routes, one by LMTP", servers: 1, routed: true, chain: "[]"},
-	} {
-		t.Run(s.name, func(t *testing.T) { s.test(t, binary) })
+	var report report
+	for _, s := range scenarios {
+		t.Run(s.name, func(t *testing.T) { report.add(s.name, s.test(t, binary)) })
 	}
 	for _, f := range filteredMTAs {
-		t.Run(f.name, func(t *testing.T) { f.test(t, binary) })
+		t.Run(f.name, func(t *testing.T) { report.add(f.name, f.test(t, binary)) })
 	}
+	report.write(t, len(scenarios)+len(filteredMTAs))
 }
 
-func (s scenario) test(t *testing.T, binary peer.Mailweir) {
+var scenarios = []scenario{
+	{name: "passed on as it comes", servers: 1, chain: "[]"},
+	{name: "held, a field added, some by BDAT", servers: 1, chunks: true, chain: adding},
+	{name: "reuse", servers: 1, chain: "[]", upstream: "reuse: true, "},
+	{name: "reuse, two servers, some by BDAT", servers: 2, chunks: true, chain: "[]", upstream: "balance: least_sessions, reuse: true, "},
+	{name: "TLS, XCLIENT, two servers", servers: 2, usual: 120, secure: true, chain: "[]", upstream: "identity: xclient, "},
+	{name: "routes, one to LMTP", servers: 1, routed: true, chain: "[]"},
+}
+
+func (s scenario) test(t *testing.T, binary peer.Mailweir) *ordeal.Judgement {
 	messages, seed := ordealSize(t, cmp.Or(s.usual, 250))
 	ledger := &ordeal.Ledger{Patience: ordealPatience}
 	m := newMortal(ledger, seed)
@@ -74,16 +78,12 @@ func (s scenario) test(t *testing.T, binary peer.Mailweir) {
 	if s.chain == adding {
 		o.Original = withoutPassed
 	}
-	listener, keys := ordealListener, s.upstream
+	listener, keys, groups := ordealListener, s.upstream, groups{}
 	if s.secure {
-		ca := peer.NewAuthority(t)
-		ours, theirs := ca.Server(t, "relay.test.example"), ca.Server(t, "up.test.example")
-		sender.TLS, o.TLS, o.XClient = ca.TLS("relay.test.example"), &tls.Config{Certificates: []tls.Certificate{theirs.X509}}, true
-		listener += fmt.Sprintf(", tls: {require: true, certificates: [{certificate: %q, key: %q}]}", ours.CertFile, ours.KeyFile)
-		keys += fmt.Sprintf("tls: {mode: required, ca: %q, server_name: up.test.example}, ", ca.File)
-		o.Rate /= 2 // a session has many more replies
+		ours, theirs := encrypt(t, &sender, &o)
+		listener += ours
+		keys += theirs
 	}
-	var groups groups
 	if s.routed {
 		store := o
 		o.Domain, store.Name, store.Domain, store.LMTP = ordeal.Domain, "store", ordeal.OtherDomain, true
@@ -105,6 +105,20 @@ func (s scenario) test(t *testing.T, binary peer.Mailweir) {
 	if j.Kills == 0 || len(j.Windows) == 0 {
 		t.Error("that was no ordeal: nothing was killed, or no reply was lost")
 	}
+	return j
+}
+
+// encrypt has clients and upstream speak TLS, and the upstream want to know who
+// the client is. It returns the keys for it of the listener and the group.
+func encrypt(t *testing.T, s *ordeal.Sender, o *ordeal.Options) (listener, group string) {
+	t.Helper()
+	ca := peer.NewAuthority(t)
+	ours, theirs := ca.Server(t, "relay.test.example"), ca.Server(t, "up.test.example")
+	s.TLS = ca.TLS("relay.test.example")
+	o.TLS, o.XClient = &tls.Config{Certificates: []tls.Certificate{theirs.X509}}, true
+	o.Rate /= 2 // a session has many more replies
+	return fmt.Sprintf(", tls: {require: true, certificates: [{certificate: %q, key: %q}]}", ours.CertFile, ours.KeyFile),
+		fmt.Sprintf("tls: {mode: required, ca: %q, server_name: up.test.example}, ", ca.File)
 }
 
 // groups are the upstreams of a scenario.

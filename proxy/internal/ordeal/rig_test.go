@@ -81,11 +81,10 @@ func (m *mortal) live(done <-chan struct{}) {
 	}
 }
 
-// run sends the messages while the mortal lives and dies, and returns the
-// judgement.
+// run sends the messages while the mortal lives and dies.
 func (m *mortal) run(t *testing.T, s ordeal.Sender) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute+time.Duration(s.Messages)*200*time.Millisecond)
 	defer cancel()
 	done := make(chan struct{})
 	go func() {
