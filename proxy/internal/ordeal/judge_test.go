@@ -53,6 +53,10 @@ func TestJudge(t *testing.T) {
 		{name: "not confirmed", attempt: putOff, takes: []Take{said}, want: "its 250 went out"},
 		{name: "another's", attempt: with(acknowledged, func(a *Attempt) { a.Client = identity("192.0.2.1", "one.test.example") }),
 			takes: []Take{{Rcpts: rcpts, said: true, Client: identity("192.0.2.2", "one.test.example")}}, want: "the upstream was told of"},
+		{name: "refused, as others were by LMTP", attempt: with(acknowledged, func(a *Attempt) { a.Outcome, a.Reply, a.Dot = Refused, "554 No\r\n", now }),
+			takes: []Take{{Rcpts: rcpts, Partly: "5xx"}}, refusals: []string{"554 No\r\n"}},
+		{name: "refused, and no other was by LMTP", attempt: with(acknowledged, func(a *Attempt) { a.Outcome, a.Reply, a.Dot = Refused, "554 No\r\n", now }),
+			takes: []Take{{Rcpts: rcpts}}, refusals: []string{"554 No\r\n"}, want: "its 250 went out"},
 		{name: "hung up", attempt: Attempt{Outcome: HungUp}, takes: []Take{said}, want: "left inside of the text"},
 		{name: "nobody's", attempt: acknowledged, takes: []Take{said, {Key: Key{0, 7}}}, want: "no client has sent it"},
 	} {
