@@ -38,8 +38,9 @@ fuzz: ## run every fuzz target for FUZZTIME
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
 	done
 
-ordeal: ## send MESSAGES each way through a mailweir that is killed, to an upstream that fails
-	@ORDEAL_MESSAGES=$(MESSAGES) go test -race -timeout 60m -run '^TestNoLoss' -v ./proxy/internal/ordeal
+ordeal: ## send MESSAGES each way through a mailweir that is killed, and write down what came of it
+	@ORDEAL_MESSAGES=$(MESSAGES) ORDEAL_REPORT=$(CURDIR)/cmd/mailweir/docs/reliability.md \
+		go test -race -timeout 12h -run '^TestNoLoss$$' -v ./proxy/internal/ordeal
 
 failover: ## kill upstreams under load RUNS times, and tell what clients hear of it
 	@.ci/failover $(RUNS)

@@ -18,6 +18,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/mailweir/mailweir/proxy/internal/marked"
 )
 
 func main() {
@@ -100,7 +102,7 @@ func run(ctx context.Context, output, only string, rounds int, scale float64) er
 	if output == "" {
 		return nil
 	}
-	return rewrite(output, report)
+	return marked.Rewrite(output, "bench", report)
 }
 
 func raiseFileLimit(n uint64) error {

@@ -82,22 +82,3 @@ func machine(ctx context.Context, f *field) string {
 	}
 	return text + ".\n"
 }
-
-const (
-	begin = "<!-- bench:begin -->\n"
-	end   = "<!-- bench:end -->\n"
-)
-
-// rewrite puts the report between the markers of a document.
-func rewrite(file, report string) error {
-	old, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	head, rest, found := bytes.Cut(old, []byte(begin))
-	_, tail, ended := bytes.Cut(rest, []byte(end))
-	if !found || !ended {
-		return fmt.Errorf("%s has no lines %q and %q", file, begin, end)
-	}
-	return os.WriteFile(file, slices.Concat(head, []byte(begin+report+end), tail), 0o644)
-}

@@ -19,6 +19,7 @@ type Judgement struct {
 
 	Messages, Recipients int
 	Delivered, Bounced   int            // recipients
+	Lost                 int            // attempts that were acknowledged, and are not at the upstream
 	Duplicates           int            // copies beyond the first that a recipient got
 	Windows              map[string]int // messages that are there though their client does not know it, by why it does not
 	Outcomes             map[Outcome]int
@@ -48,6 +49,9 @@ func (l *Ledger) Judge(messages int) *Judgement {
 	for _, a := range l.attempts {
 		known[a.Key] = true
 		j.Outcomes[a.Outcome]++
+		if t := taken[a.Key]; t != nil && t.Client != "" && t.Client != a.Client {
+			j.problem("%s is of %s, the upstream was told of %s", a.Key, a.Client, t.Client)
+		}
 		l.judge(j, a, taken[a.Key])
 	}
 	for k := range taken {
@@ -71,6 +75,9 @@ func (l *Ledger) judge(j *Judgement, a Attempt, t *Take) {
 	if a.Outcome == Refused {
 		l.mustHaveSaid(j, a, a.Reply)
 	}
+	if l.logged[a.Key] == delivered && a.Outcome != Acknowledged && a.Outcome != Left {
+		j.problem("%s: the relay has logged that it passed the 250 on, but the client was %s (%q)", a.Key, a.Outcome, a.Reply)
+	}
 	switch {
 	case a.Outcome == Acknowledged:
 		l.judgeAcknowledged(j, a, t)
@@ -80,8 +87,8 @@ func (l *Ledger) judge(j *Judgement, a Attempt, t *Take) {
 	default:
 		why := l.window(a, t)
 		if why == "" {
-			j.problem("%s: the upstream has it and its 250 went out, but the client was %s (%q), %s after its dot; the nearest kill was %s away",
-				a.Key, a.Outcome, a.Reply, a.Ended.Sub(a.Dot), l.nearestKill(a.Dot, a.Ended))
+			j.problem("%s: the upstream has it and its 250 went out, but the client was %s (%q), %s after its dot; the nearest kill was %s away, and the relay has logged %q",
+				a.Key, a.Outcome, a.Reply, a.Ended.Sub(a.Dot), l.nearestKill(a.Dot, a.Ended), l.logged[a.Key])
 			return
 		}
 		j.Windows[why]++
@@ -98,6 +105,7 @@ func (l *Ledger) mustHaveSaid(j *Judgement, a Attempt, reply string) {
 func (l *Ledger) judgeAcknowledged(j *Judgement, a Attempt, t *Take) {
 	switch {
 	case t == nil:
+		j.Lost++
 		j.problem("%s is LOST: its client heard %q", a.Key, a.Reply)
 		return
 	case !l.Foreign && !t.said:
@@ -105,23 +113,26 @@ func (l *Ledger) judgeAcknowledged(j *Judgement, a Attempt, t *Take) {
 	case !l.Foreign && !strings.Contains(a.Reply, "taken "+a.Key.String()+"\r\n"):
 		j.problem("%s: its client heard the reply to another message: %q", a.Key, a.Reply)
 	}
-	if !slices.Equal(a.Rcpts, t.Rcpts) {
+	if !slices.Equal(slices.Sorted(slices.Values(a.Rcpts)), slices.Sorted(slices.Values(t.Rcpts))) { // an MTA between may sort them
 		j.problem("%s: the client was told that %v would get it, the upstream has %v", a.Key, a.Rcpts, t.Rcpts)
 	}
 }
 
 // window tells why the client does not know of a message that the upstream has;
-// "" if it should.
+// "" if it should. A relay that was killed has not logged the end of the
+// transaction: whatever else ends one, it does.
 func (l *Ledger) window(a Attempt, t *Take) string {
 	switch {
-	case t.Misled != "":
-		return "the upstream's reply was lost: " + t.Misled
 	case a.Dot.IsZero():
 		return ""
 	case a.Outcome == Left:
 		return ClientLeft
-	case a.Outcome == Lost && l.killedWithin(a.Dot, a.Ended):
+	case a.Outcome == Lost && l.killedWithin(a.Dot, a.Ended) && l.logged[a.Key] == "":
 		return RelayKilled
+	case t.Misled != "":
+		return "the upstream's reply was lost: " + t.Misled
+	case t.Partly != "" && (a.Outcome == Deferred || a.Outcome == Refused):
+		return "others of LMTP were refused: " + t.Partly
 	case a.Outcome == Deferred && a.Ended.Sub(a.Dot) >= l.Patience:
 		return PatienceLost
 	}
@@ -168,24 +179,4 @@ func (j *Judgement) settle(attempts []Attempt, takes []*Take) {
 			}
 		}
 	}
-}
-
-// String is the judgement in a few lines.
-func (j *Judgement) String() string {
-	var s strings.Builder
-	fmt.Fprintf(&s, "%d messages for %d recipients: %d delivered, %d bounced by the upstream, %d copies too many; %d kills",
-		j.Messages, j.Recipients, j.Delivered, j.Bounced, j.Duplicates, j.Kills)
-	fmt.Fprintf(&s, "\n  attempts: %s", counts(j.Outcomes))
-	fmt.Fprintf(&s, "\n  taken, and the client could not know: %s", counts(j.Windows))
-	fmt.Fprintf(&s, "\n  faults: %s", counts(j.Seen))
-	return s.String()
-}
-
-func counts[K ~string](m map[K]int) string {
-	var list []string
-	for name, n := range m {
-		list = append(list, fmt.Sprintf("%s %d", name, n))
-	}
-	slices.Sort(list)
-	return strings.Join(list, ", ")
 }

@@ -23,6 +23,7 @@ const (
 // An Attempt is one transaction as its client saw it.
 type Attempt struct {
 	Key
+	Client  string // its identity
 	Outcome Outcome
 	Reply   string    // the last, "" if there was none
 	Rcpts   []string  // that were accepted
@@ -38,8 +39,10 @@ type Refusal struct{ Rcpt, Reply string }
 type Take struct {
 	Key
 	Rcpts  []string
+	Client string // who has sent it, as the relay told; "" if it need not
 	Fault  string // what is wrong with its text, "" for nothing
 	Misled string // how the upstream kept its reply from arriving, "" if it did not
+	Partly string // with what it refused other recipients behind the text (LMTP), "" for none
 	said   bool   // its 250 was written to the last octet
 }
 
@@ -55,6 +58,7 @@ type Ledger struct {
 	kills    []death
 	seen     map[string]int // how often what happened
 	faults   []string       // against the protocol
+	logged   map[Key]string // how transactions have ended by the relay's log
 }
 
 // tried adds an attempt that has ended.

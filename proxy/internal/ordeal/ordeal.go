@@ -26,13 +26,24 @@ func (k Key) String() string { return fmt.Sprintf("m%d.a%d", k.Message, k.Attemp
 // parseKey reads the argument of MAIL.
 func parseKey(args string) (k Key, ok bool) {
 	_, path, _ := strings.Cut(args, "<")
-	_, err := fmt.Sscanf(path, "m%d.a%d@", &k.Message, &k.Attempt)
+	return parseAddress(path)
+}
+
+// parseAddress reads what begins with a Sender.
+func parseAddress(address string) (k Key, ok bool) {
+	_, err := fmt.Sscanf(address, "m%d.a%d@", &k.Message, &k.Attempt)
 	return k, err == nil
 }
 
-// Rcpts are the addresses that a message is for: one to three.
+// The domains of recipients.
+const (
+	Domain      = "test.example"
+	OtherDomain = "other.example"
+)
+
+// Rcpts are the addresses that a message is for: one to three, of both domains.
 func Rcpts(message int) []string {
-	return []string{"a@test.example", "b@test.example", "c@test.example"}[:1+message%3]
+	return []string{"a@" + Domain, "b@" + OtherDomain, "c@" + OtherDomain}[:1+message%3]
 }
 
 // bigEvery of so many messages one is larger than what a relay keeps in memory.
@@ -46,7 +57,8 @@ func Text(seed uint64, message int) []byte {
 		size = 300 << 10
 	}
 	var text bytes.Buffer
-	fmt.Fprintf(&text, "Subject: message %d\r\nFrom: <from@test.example>\r\n\r\n", message)
+	fmt.Fprintf(&text, "Subject: message %d\r\nFrom: <from@test.example>\r\n"+
+		"Date: Sun, 22 Nov 2026 12:00:00 +0000\r\nMessage-Id: <%d@test.example>\r\n\r\n", message, message)
 	for text.Len() < size {
 		if random.IntN(8) == 0 {
 			text.WriteByte('.')

@@ -32,10 +32,10 @@ func (v *visit) sayWith(f fault, to, text string) (ok bool, err error) {
 	case closes:
 		return false, errOver
 	case resets:
-		reset(v.conn)
+		reset(v.tcp)
 		return false, errOver
 	case half:
-		v.write(due[:v.random.IntN(len(due)-1)])
+		v.writeHalf(due)
 		return false, errOver
 	case later, never:
 		return false, v.write(v.refusal(f, to))
@@ -73,7 +73,7 @@ func (v *visit) after(f fault, to string) error {
 	case diesThen:
 		v.kill()
 	case vanishes:
-		reset(v.conn)
+		reset(v.tcp)
 		return errOver
 	case leaves:
 		return errOver
@@ -94,6 +94,17 @@ func (v *visit) drip(text string) error {
 		v.sleep(50 * time.Microsecond)
 	}
 	return nil
+}
+
+// writeHalf writes a reply without its end, which TLS may end in the middle of a
+// record.
+func (v *visit) writeHalf(text string) {
+	n := v.random.IntN(len(text) - 1)
+	if v.secure && v.random.IntN(2) == 0 {
+		v.cut.after(n)
+		n = len(text)
+	}
+	v.write(text[:n])
 }
 
 func (v *visit) write(text string) error {
@@ -129,7 +140,7 @@ func (v *visit) end(text []byte) error {
 		_, err := v.sayWith(f, "end", "250 2.0.0 Nothing")
 		return err
 	}
-	take := &Take{Key: key, Rcpts: rcpts, Fault: v.compare(key, text)}
+	take := &Take{Key: key, Rcpts: rcpts, Client: v.client, Fault: v.compare(key, text)}
 	switch f {
 	case closes, resets, half, vanishes, stalls:
 		take.Misled = string(f)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mailweir/mailweir/proxy/internal/ordeal"
+	"github.com/mailweir/mailweir/proxy/internal/peer/proc"
 )
 
 // A mortal is a mailweir that is killed and started again, at random moments and
@@ -33,6 +34,15 @@ const (
 	longLife  = time.Second
 )
 
+// killAlive kills a mailweir, which must not have ended by itself: what that
+// takes with it no kill explains.
+func killAlive(t *testing.T, p *proc.Process) {
+	if p.Ended() {
+		t.Error("mailweir has ended by itself; its log tells why")
+	}
+	p.Kill()
+}
+
 // order has it killed, and returns when it is dead; or at once, if it has only
 // begun to live.
 func (m *mortal) order() {
@@ -44,11 +54,11 @@ func (m *mortal) order() {
 	}
 }
 
-// live kills it time and again until done. It belongs into the test's own
-// goroutine.
+// live kills it time and again until done, the first time soon. It belongs into
+// the test's own goroutine.
 func (m *mortal) live(done <-chan struct{}) {
 	defer close(m.over)
-	born := time.Now()
+	born := time.Now().Add(-longLife)
 	for {
 		end := time.NewTimer(time.Until(born.Add(shortLife + time.Duration(m.random.Int64N(int64(longLife))))))
 		var dead chan struct{}
@@ -71,11 +81,10 @@ func (m *mortal) live(done <-chan struct{}) {
 	}
 }
 
-// run sends the messages while the mortal lives and dies, and returns the
-// judgement.
+// run sends the messages while the mortal lives and dies.
 func (m *mortal) run(t *testing.T, s ordeal.Sender) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute+time.Duration(s.Messages)*200*time.Millisecond)
 	defer cancel()
 	done := make(chan struct{})
 	go func() {

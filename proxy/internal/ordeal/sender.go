@@ -2,7 +2,10 @@ package ordeal
 
 import (
 	"context"
+	"crypto/tls"
+	"fmt"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,9 +17,10 @@ type Sender struct {
 	Addr     string // of the relay
 	Seed     uint64
 	Messages int
-	Crowd    int     // sessions at once
-	Chunks   bool    // some go by BDAT, if that is offered
-	Rudeness float64 // share of attempts in which the client itself goes away: 0 to 1
+	Crowd    int         // sessions at once
+	Chunks   bool        // some go by BDAT, if that is offered
+	TLS      *tls.Config // of sessions, by STARTTLS; nil for none
+	Rudeness float64     // share of attempts in which the client itself goes away: 0 to 1
 	Ledger   *Ledger
 	// Kill kills the relay, in some attempts and at any point of them; nil for never.
 	Kill func()
@@ -35,7 +39,7 @@ func (s *Sender) Run(ctx context.Context) {
 	var crowd sync.WaitGroup
 	for n := range s.Crowd {
 		crowd.Go(func() {
-			w := &worker{Sender: s, random: drawn(s.Seed, "worker", n)}
+			w := s.worker(n)
 			defer w.hangUp()
 			for m := int(next.Add(1)) - 1; m < s.Messages && ctx.Err() == nil; m = int(next.Add(1)) - 1 {
 				w.deliver(ctx, m)
@@ -45,12 +49,27 @@ func (s *Sender) Run(ctx context.Context) {
 	crowd.Wait()
 }
 
-// A worker sends one message at a time.
+// A worker sends one message at a time, from an address and under a name of its
+// own.
 type worker struct {
 	*Sender
+	addr    net.IP
+	name    string
 	random  *rand.Rand // when to begin a new session, how long to wait
 	session *session   // nil if there is none
 	sent    int        // in this session
+}
+
+// worker returns the worker of that number. Its address is not that of the
+// relay: a client that calls a free port from the same address may come out at
+// it, and talk to itself.
+func (s *Sender) worker(n int) *worker {
+	return &worker{
+		Sender: s,
+		addr:   net.IPv4(127, 0, 1, byte(1+n)),
+		name:   fmt.Sprintf("client%d.test.example", n),
+		random: drawn(s.Seed, "worker", n),
+	}
 }
 
 // deliver sends a message until each recipient has it or is refused.
@@ -62,7 +81,7 @@ func (w *worker) deliver(ctx context.Context, message int) {
 			continue
 		}
 		a := &attempt{
-			Attempt: Attempt{Key: Key{message, n}},
+			Attempt: Attempt{Key: Key{message, n}, Client: identity(w.addr.String(), w.name)},
 			Sender:  w.Sender,
 			session: w.session,
 			random:  drawn(w.Seed, "attempt", message*maxAttempts+n),
@@ -84,7 +103,7 @@ func (w *worker) deliver(ctx context.Context, message int) {
 // ready opens a session if there is none.
 func (w *worker) ready() bool {
 	if w.session == nil {
-		w.session, w.sent = greet(w.Addr, w.Ledger), 0
+		w.session, w.sent = w.greet(), 0
 	}
 	return w.session != nil
 }

@@ -14,6 +14,7 @@ type session struct {
 	conn   net.Conn
 	in     *bufio.Reader
 	ledger *Ledger
+	name   string // in EHLO
 	offer  string // the reply to EHLO
 	gone   bool   // the connection is lost, or at its end
 }
@@ -21,32 +22,33 @@ type session struct {
 // longest is how long a client waits for anything.
 const longest = time.Minute
 
-// greet begins a session, nil if there is no relay, or it takes nobody now. The
-// client's address is not that of the relay: a client that calls a free port
-// from the same address may come out at it, and talk to itself.
-func greet(addr string, l *Ledger) *session {
-	dialer := net.Dialer{Timeout: longest, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
-	conn, err := dialer.Dial("tcp4", addr)
+// greet begins a session, nil if there is no relay, or it takes nobody now.
+func (w *worker) greet() *session {
+	dialer := net.Dialer{Timeout: longest, LocalAddr: &net.TCPAddr{IP: w.addr}}
+	conn, err := dialer.Dial("tcp4", w.Addr)
 	if err != nil {
-		l.count("session: no relay")
+		w.Ledger.count("session: no relay")
 		return nil
 	}
-	s := &session{conn: conn, in: bufio.NewReader(conn), ledger: l}
-	if code, _ := s.reply(); code != 220 {
-		l.count("session: not greeted")
-		s.quit()
-		return nil
+	s := &session{conn: conn, in: bufio.NewReader(conn), ledger: w.Ledger, name: w.name}
+	if code, _ := s.reply(); code == 220 && s.hello() && (w.TLS == nil || s.encrypt(w.TLS) && s.hello()) {
+		w.Ledger.count("session: begun")
+		return s
 	}
-	for _, hello := range []string{"EHLO", "HELO"} {
-		code, text := s.do(hello + " client.test.example")
-		if s.offer = text; code == 250 {
-			l.count("session: begun")
-			return s
-		}
-	}
-	l.count("session: not greeted")
+	w.Ledger.count("session: not greeted")
 	s.quit()
 	return nil
+}
+
+// hello reports whether the relay takes the client.
+func (s *session) hello() bool {
+	for _, verb := range []string{"EHLO", "HELO"} {
+		code, text := s.do(verb + " " + s.name)
+		if s.offer = text; code == 250 {
+			return true
+		}
+	}
+	return false
 }
 
 // do sends a command and reads the reply.

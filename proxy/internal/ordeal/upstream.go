@@ -2,6 +2,7 @@ package ordeal
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -10,9 +11,15 @@ import (
 
 // Options say how an upstream behaves.
 type Options struct {
-	Name string  // part of what its chance depends on
-	Seed uint64  // of all chance, and of the texts
-	Rate float64 // share of replies and texts with a fault: 0 to 1
+	Name string      // part of what its chance depends on
+	Seed uint64      // of all chance, and of the texts
+	Rate float64     // share of replies and texts with a fault: 0 to 1
+	TLS  *tls.Config // mail is taken by TLS only, after STARTTLS; nil for none
+	LMTP bool        // a reply for each recipient, and LHLO
+	// XClient has the relay tell who the client is.
+	XClient bool
+	// Domain is that of all recipients; "" for any.
+	Domain string
 	// Kill kills the relay and returns when it is dead. It need not, if that was
 	// a moment ago.
 	Kill func()

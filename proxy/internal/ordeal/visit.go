@@ -15,12 +15,16 @@ import (
 // A visit is one connection to an upstream.
 type visit struct {
 	*Upstream
+	tcp     net.Conn // conn, or what is below its TLS
+	cut     *cutter  // of tcp
 	conn    net.Conn
 	in      *bufio.Reader
 	random  *rand.Rand
 	number  int
 	said    int // replies
 	stalled bool
+	secure  bool   // by TLS
+	client  string // whose connection it is, by XCLIENT
 
 	open  bool // there was a MAIL
 	key   Key
@@ -32,6 +36,8 @@ func newVisit(u *Upstream, conn net.Conn) *visit {
 	n := int(u.number.Add(1))
 	return &visit{
 		Upstream: u,
+		tcp:      conn,
+		cut:      &cutter{Conn: conn},
 		conn:     conn,
 		in:       bufio.NewReader(conn),
 		random:   drawn(u.Seed, "upstream "+u.Name, n),
@@ -70,9 +76,16 @@ func (v *visit) line() (string, error) {
 func (v *visit) command(line string) error {
 	verb, args, _ := strings.Cut(line, " ")
 	switch verb {
-	case "EHLO", "HELO":
+	case "EHLO", "HELO", "LHLO":
+		if v.LMTP != (verb == "LHLO") {
+			break
+		}
 		v.forget()
-		return v.reply(verb, "250-up.test.example\n250-PIPELINING\n250-SIZE 10000000\n250-CHUNKING\n250-8BITMIME\n250 ENHANCEDSTATUSCODES")
+		return v.reply(verb, v.offer())
+	case "STARTTLS":
+		return v.startTLS()
+	case "XCLIENT":
+		return v.xclient(args)
 	case "NOOP":
 		return v.reply(verb, "250 2.0.0 Ok")
 	case "RSET":
@@ -85,6 +98,9 @@ func (v *visit) command(line string) error {
 	case "DATA":
 		return v.data()
 	case "BDAT":
+		if v.LMTP {
+			break // clients are not offered that
+		}
 		return v.chunk(args)
 	case "QUIT":
 		v.reply(verb, "221 2.0.0 Bye")
@@ -94,11 +110,23 @@ func (v *visit) command(line string) error {
 	return errOver
 }
 
+// offer is the reply to EHLO.
+func (v *visit) offer() string {
+	offer := "250-up.test.example\n250-PIPELINING\n250-SIZE 10000000\n250-CHUNKING\n250-8BITMIME\n"
+	if v.TLS != nil && !v.secure {
+		offer += "250-STARTTLS\n"
+	}
+	if v.XClient && v.secure == (v.TLS != nil) {
+		offer += "250-XCLIENT ADDR NAME PORT PROTO HELO LOGIN DESTADDR DESTPORT\n"
+	}
+	return offer + "250 ENHANCEDSTATUSCODES"
+}
+
 func (v *visit) forget() { v.open, v.rcpts, v.text = false, nil, nil }
 
 func (v *visit) mail(args string) error {
 	key, ok := parseKey(args)
-	if !ok || v.open {
+	if !ok || v.open || v.secure != (v.TLS != nil) || v.XClient && v.client == "" {
 		v.ledger.broken(fmt.Sprintf("MAIL %.100q has no place here", args))
 		return errOver
 	}
@@ -114,6 +142,10 @@ func (v *visit) rcpt(args string) error {
 	}
 	_, path, _ := strings.Cut(args, "<")
 	path, _, _ = strings.Cut(path, ">")
+	if v.Domain != "" && !strings.HasSuffix(path, "@"+v.Domain) {
+		v.ledger.broken(fmt.Sprintf("%s has come to the upstream of %s", path, v.Domain))
+		return errOver
+	}
 	ok, err := v.agree("RCPT", "250 2.1.5 Recipient "+v.key.String())
 	if ok {
 		v.rcpts = append(v.rcpts, path)
@@ -130,8 +162,11 @@ func (v *visit) data() error {
 		return err
 	}
 	text, err := v.readText()
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case v.LMTP:
+		return v.endEach(text)
 	}
 	return v.end(text)
 }
@@ -168,7 +203,7 @@ func (v *visit) readText() ([]byte, error) {
 	var text []byte
 	for n := 0; ; n++ {
 		if n == line && fault != none {
-			if err := v.strike(fault); err != nil {
+			if err := v.strike("text", fault); err != nil {
 				return nil, err
 			}
 		}
@@ -186,15 +221,15 @@ func (v *visit) readText() ([]byte, error) {
 	}
 }
 
-// strike does what a fault does inside of a text.
-func (v *visit) strike(f fault) error {
-	v.ledger.count("text: " + string(f))
+// strike does what a fault does where no reply is due.
+func (v *visit) strike(in string, f fault) error {
+	v.ledger.count(in + ": " + string(f))
 	switch f {
 	case closes:
 	case resets:
-		reset(v.conn)
+		reset(v.tcp)
 	case later, never, shuts:
-		v.write(v.refusal(f, "text"))
+		v.write(v.refusal(f, in))
 	case slow:
 		v.sleep(v.pause())
 		return nil

@@ -14,12 +14,13 @@ func (m Mailweir) Again(t testing.TB, r *Relay) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 3 { // another process may have taken the port meanwhile, for one connection
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+		before := r.listens()
 		r.Process = m.serve(t, nil, r.Dir, string(config), r.logFile)
-		if err = r.Listening(r.Addr, 20*time.Second); err == nil {
+		if err = r.listening(before); err == nil {
 			return
 		}
-		r.Kill()
+		r.Kill() // a connection of another process may have the port, for as long as it lasts
 	}
 	t.Fatalf("%v\n%s", err, tail(r.Log()))
 }
