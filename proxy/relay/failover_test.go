@@ -73,7 +73,7 @@ func checkFailure(t *testing.T, world, stage, how string) {
 	})
 	second := newFake(t, func(f *fake) { f.lmtp, f.keywords = w.lmtp, first.keywords })
 	r := newTown(t, func(g *groups, o *relay.Options) {
-		patience := 100 * time.Millisecond
+		patience := 400 * time.Millisecond
 		up := &o.Timeouts.Upstream
 		up.Greeting, up.Mail, up.Rcpt, up.Data, up.EndOfData, up.Other = patience, patience, patience, patience, patience, patience
 		group := g.of("two", first, func(o *upstream.Options) {
