@@ -94,7 +94,7 @@ func run(ctx context.Context, output, only string, rounds int, scale float64) er
 		}
 		report += text
 	}
-	if err := field.ours().checkLog(field.sent); err != nil {
+	if err := field.check(); err != nil {
 		return err
 	}
 	if output == "" {

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 
@@ -105,7 +103,7 @@ const mailweirMilterConfig = `hostname: milter.test.example
 log: {level: info, format: json}
 listeners:
   - {name: mta, mode: milter, address: "unix:%s", socket_group: postfix}
-` + defaultChain
+` + shortChain
 
 func mailweirMilter(file, addr, _ string) ([]string, error) {
 	text := fmt.Sprintf(mailweirMilterConfig, addr)
@@ -121,21 +119,10 @@ func (m *mta) start(h *hold) error {
 	if err := try(func() { m.postfix = harness.Postfix(h, options) }); err != nil {
 		return err
 	}
-	deadline := time.Now().Add(10 * time.Second)
-	for time.Now().Before(deadline) {
-		if found := masterStarted.FindStringSubmatch(m.postfix.Log()); found != nil {
-			pid, err := strconv.Atoi(found[1])
-			m.master = &proc.Process{PID: pid}
-			return err
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return errors.New("no start in the log of Postfix")
+	var err error
+	m.master, err = masterOf(m.postfix)
+	return err
 }
-
-// masterStarted finds the PID of the program whose process group is all of
-// Postfix.
-var masterStarted = regexp.MustCompile(`postfix/master\[([0-9]+)\]: daemon started`)
 
 func (m *mta) title() string { return m.name }
 
@@ -184,7 +171,7 @@ func milterTable(w workload, mtas []*mta, results map[string][]result, rounds in
 		fmt.Fprintf(&text, "| %s | %s | %s |%s| %s |\n", m.name,
 			spread(rs, 0, func(r result) float64 { return n / r.took.Seconds() }),
 			spread(rs, 0, func(r result) float64 { return r.cpu.Seconds() * 1e6 / n }), own,
-			beside(rs, results[noMilter]))
+			beside(rs, results[noMilter], func(r result) float64 { return r.cpu.Seconds() }))
 	}
 	fmt.Print(text.String())
 	return text.String()

@@ -59,3 +59,12 @@ func (n *names) answer(_ context.Context, _ string, question *dns.Msg) *dns.Msg 
 	}
 	return harness.Reply(question, dns.RcodeNameError)
 }
+
+// zones returns the names of the first n lists, as YAML has them.
+func zones(n int) string {
+	var list []string
+	for i := range n {
+		list = append(list, fmt.Sprintf("bl%d.test.example", i))
+	}
+	return strings.Join(list, ", ")
+}
