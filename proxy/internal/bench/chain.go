@@ -41,7 +41,7 @@ const fullChain = `  - access: {deny_files: [denied.txt]}
   - verbs: {}
   - size: {max: 50MiB}
   - rcpt: {max: 1000, domains: [.test.example], relay_from: []}
-  - dnsbl: {zones: [%s], exempt: [], self_test_interval: 0s}
+  - dnsbl: {zones: [%s], exempt: [], threshold: 1, self_test_interval: 0s}
     action: enforce
   - rules: {file: rules.yaml}
 `

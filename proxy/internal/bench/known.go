@@ -93,7 +93,7 @@ func (n *names) gate(file, addr, upstream string) ([]string, error) {
 // gateEntries are more entries of the chain.
 const gateEntries = `  - pregreet: {wait: 100ms, exempt: []}
     action: enforce
-  - dnsbl: {zones: [%s], exempt: []}
+  - dnsbl: {zones: [%s], exempt: [], threshold: 1}
     action: enforce
   - rdns: {exempt: []}
     action: enforce

@@ -47,6 +47,7 @@ type delay struct {
 // commands, sent by one client that is alone and keeps its connection.
 func (f *field) measureLatency(ctx context.Context, scale float64) (string, error) {
 	blocks := max(1, int(latencyMessages*scale)/latencyBlock)
+	asked := f.names.asked.Load()
 	var delays []*delay
 	for _, r := range f.among(inLatency) {
 		c, err := dial(ctx, "", r.addr)
@@ -74,7 +75,7 @@ func (f *field) measureLatency(ctx context.Context, scale float64) (string, erro
 			slices.Sort(took)
 		}
 	}
-	return latencyTable(delays) + commandTables(delays), nil
+	return latencyTable(delays) + commandTables(delays), f.stillWarm(asked)
 }
 
 // sendBlock sends some messages, and keeps how long they took if they count.

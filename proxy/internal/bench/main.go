@@ -50,6 +50,9 @@ var parts = []struct {
 	{"latency", func(f *field, ctx context.Context, _ int, scale float64) (string, error) {
 		return f.measureLatency(ctx, scale)
 	}},
+	{"groups", func(f *field, ctx context.Context, _ int, scale float64) (string, error) {
+		return f.measureGroups(ctx, scale)
+	}},
 	{"idle", func(f *field, ctx context.Context, _ int, _ float64) (string, error) { return f.measureIdle(ctx) }},
 	{"known", func(f *field, ctx context.Context, _ int, scale float64) (string, error) {
 		return f.measureKnown(ctx, scale)
