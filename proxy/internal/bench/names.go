@@ -28,6 +28,7 @@ const clientAddress = "127.9.9.9"
 const clientRecords = `9.9.9.127.in-addr.arpa. PTR mail.client.test.example.
 mail.client.test.example. A 127.9.9.9
 client.test.example. A 127.9.9.9
+client.test.example. AAAA ::1
 client.test.example. MX 10 mx.client.test.example.
 mx.client.test.example. A 8.8.8.8
 `
