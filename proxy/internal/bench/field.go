@@ -19,7 +19,6 @@ type field struct {
 	sink    *runner
 	names   *names // what DNS lists say
 	guide   *guide
-	peers   []peer
 	runners []*runner
 	absent  []string // peers that are not installed
 	hold    hold
@@ -48,8 +47,7 @@ func newField(ctx context.Context) (_ *field, err error) {
 	if f.guide, err = startGuide(); err != nil {
 		return nil, err
 	}
-	f.peers = peers(f.names, f.guide)
-	for _, p := range f.peers {
+	for _, p := range peers(f.names, f.guide) {
 		if err = f.start(ctx, p); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}

@@ -38,7 +38,7 @@ func (p peer) prepare(ctx context.Context, dir, upstream string) (*runner, error
 	}
 	addr, err := proc.FreeAddr6()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("all of this wants IPv6 on loopback: %w", err)
 	}
 	return p.runAt(addr, file, dir, upstream)
 }
