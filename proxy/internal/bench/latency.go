@@ -161,8 +161,11 @@ func (d *delay) commandRow(all []*delay, percent int) string {
 		zero := quantile(direct.steps[i], percent)
 		added := quantile(d.steps[i], percent) - zero
 		row += fmt.Sprintf(" | %d", added.Microseconds())
-		if base >= 0 {
-			row += fmt.Sprintf(" (%.1f)", added.Seconds()/(quantile(all[base].steps[i], percent)-zero).Seconds())
+		if base < 0 {
+			continue
+		}
+		if least := quantile(all[base].steps[i], percent) - zero; least > 0 && added > 0 { // else it is noise
+			row += fmt.Sprintf(" (%.1f)", added.Seconds()/least.Seconds())
 		}
 	}
 	return row + " |\n"
