@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// shortChain is the chain that is measured as milter, and at the gate.
-const shortChain = `chain:
+// defaultChain is the short chain that is measured as milter, and at the gate.
+const defaultChain = `chain:
   - access: {deny: [192.0.2.0/24]}
   - helo: {}
   - verbs: {}
@@ -30,7 +30,7 @@ listeners:
 
 // mailweir configures it with the short chain.
 func mailweir(file, addr, upstream string) ([]string, error) {
-	text := fmt.Sprintf(mailweirConfig, addr, upstream, false) + shortChain
+	text := fmt.Sprintf(mailweirConfig, addr, upstream, false) + defaultChain
 	return []string{"serve", "--config", file}, os.WriteFile(file, []byte(text), 0o644)
 }
 

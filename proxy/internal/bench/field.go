@@ -72,7 +72,7 @@ func (f *field) start(ctx context.Context, p peer) error {
 // warm lets mailweir learn what DNS lists say of the client.
 func (f *field) warm(ctx context.Context) error {
 	for _, r := range f.runners {
-		if !r.isOurs() {
+		if !r.isMailweir() {
 			continue
 		}
 		for range warmUp {
@@ -96,7 +96,7 @@ func (f *field) stillWarm(asked int64) error {
 // check holds mailweir to its work: it has taken all messages.
 func (f *field) check() error {
 	for _, r := range f.runners {
-		if !r.isOurs() {
+		if !r.isMailweir() {
 			continue
 		}
 		if err := r.checkLog(r.sent); err != nil {
@@ -215,11 +215,13 @@ func (r *runner) checkLog(messages int) error {
 
 // ours returns mailweir, which every field has.
 func (f *field) ours() *runner {
-	return f.runners[slices.IndexFunc(f.runners, func(r *runner) bool { return r.name == ourName })]
+	return f.runners[slices.IndexFunc(f.runners, (*runner).isOurs)]
 }
 
-// isOurs reports whether the peer is mailweir, of whichever chain.
-func (r *runner) isOurs() bool { return strings.HasPrefix(r.name, ourName) }
+func (r *runner) isOurs() bool { return r.name == ourName }
+
+// isMailweir reports whether the peer is mailweir, with whichever options.
+func (r *runner) isMailweir() bool { return strings.HasPrefix(r.name, ourName) }
 
 func (r *runner) title() string { return r.name }
 

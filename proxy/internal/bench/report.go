@@ -26,12 +26,12 @@ func table(w workload, runners []*runner, results map[string][]result, rounds in
 	base := results[baseline]
 	for _, p := range runners {
 		rs := results[p.name]
-		fmt.Fprintf(&text, "| %s | %s | %s |", p.name, spread(rs, 0, perSecond), beside(rs, base, perSecond))
+		fmt.Fprintf(&text, "| %s | %s | %s |", p.name, spread(rs, 0, perSecond), ratio(rs, base, perSecond))
 		if p.proc == nil {
 			text.WriteString(" | |\n")
 			continue
 		}
-		fmt.Fprintf(&text, " %s | %s |\n", spread(rs, 0, perUnit), beside(rs, base, perUnit))
+		fmt.Fprintf(&text, " %s | %s |\n", spread(rs, 0, perUnit), ratio(rs, base, perUnit))
 	}
 	fmt.Print(text.String())
 	return text.String()
@@ -47,8 +47,13 @@ func spread(rs []result, digits int, figure func(result) float64) string {
 	return fmt.Sprintf("%.*f (%.*f to %.*f)", digits, median(values), digits, values[0], digits, values[len(values)-1])
 }
 
-// beside compares a figure with the baseline's, round by round.
-func beside(rs, base []result, figure func(result) float64) string {
+// beside compares the cost with the baseline's, round by round.
+func beside(rs, base []result) string {
+	return ratio(rs, base, func(r result) float64 { return float64(r.cpu) })
+}
+
+// ratio compares a figure with the baseline's, round by round.
+func ratio(rs, base []result, figure func(result) float64) string {
 	if base == nil {
 		return ""
 	}
