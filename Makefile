@@ -27,7 +27,8 @@ lint: ## check formatting, suspicious code and known vulnerabilities
 	@go run $(STATICCHECK) ./...
 	@.ci/vulnerabilities
 
-bench: ## measure mailweir beside haproxy, and write down the figures
+bench: ## measure mailweir beside haproxy, nginx and Postfix, and write down the figures
+	@.ci/peers
 	@go test -run '^$$' -bench . -benchmem ./filters/... ./rules/... ./proxy/...
 	@go run ./proxy/internal/bench -rounds $(ROUNDS) -o cmd/mailweir/docs/performance.md
 

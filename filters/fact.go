@@ -16,6 +16,14 @@ type FactInfo struct {
 	Doc  string // what it is, with its unit
 }
 
+// noFact is ErrNoFact of the fact of that name. Filters ask for facts that are not
+// there in each session: it is made as cheaply as can be.
+type noFact string
+
+func (e noFact) Error() string { return string(e) + ": " + ErrNoFact.Error() }
+
+func (noFact) Unwrap() error { return ErrNoFact }
+
 // Fact is a typed fact. Declare each once, as a package variable of the kind
 // that sets it, and list its Info in that Kind's Sets.
 type Fact[T any] struct{ Info FactInfo }
@@ -60,7 +68,7 @@ func (f Fact[T]) Get(ctx context.Context, h Holder) (T, error) {
 func LookupFact(ctx context.Context, h Holder, name string) (any, error) {
 	slot := h.facts().get(name)
 	if slot == nil {
-		return nil, fmt.Errorf("%s: %w", name, ErrNoFact)
+		return nil, noFact(name)
 	}
 	if slot.done != nil {
 		select {

@@ -68,46 +68,86 @@ func (d *dns) drop(ctx context.Context, s *filters.Session) {
 	d.begun.Set(s, nil)
 }
 
-// begin looks a name up in the background.
+// begin looks a name up, in the background unless all that matters is known.
 func (d *dns) begin(s *filters.Session, name string) {
+	h := hearing{dns: d, family: lookup.Family(s.Client.Addr()), compared: !d.matches.Made() && !d.own.Made()}
+	open := h.known(d.questions(name, h.family))
+	if len(open) == 0 {
+		d.found.Set(s, h.answers)
+		d.begun.Set(s, ended)
+		return
+	}
+	h.ask(s, open)
+}
+
+// ask asks what is not known, in the background.
+func (h hearing) ask(s *filters.Session, open []filters.Question) {
 	stopped, stop := context.WithCancel(context.Background())
-	d.begun.Set(s, &inquiry{stop})
-	client := s.Client.Addr()
-	d.found.Go(s, func(ctx context.Context) (answers, error) {
+	h.begun.Set(s, &inquiry{stop})
+	h.found.Go(s, func(ctx context.Context) (answers, error) {
 		defer stop()
-		ctx, cancel := context.WithTimeout(ctx, d.patience)
+		ctx, cancel := context.WithTimeout(ctx, h.patience)
 		defer cancel()
 		defer context.AfterFunc(stopped, cancel)()
-		return d.ask(ctx, name, lookup.Family(client)), nil
+		for r := range lookup.Each(ctx, h.resolver, open) {
+			if h.take(r.Question, r.Answer, r.Err) {
+				break
+			}
+		}
+		return h.answers, nil
 	})
 }
 
-// ask does not wait for answers that cannot matter any more.
-func (d *dns) ask(ctx context.Context, name string, family filters.RecordType) (a answers) {
+// ended is an inquiry of which nothing is under way.
+var ended = &inquiry{stop: func() {}}
+
+// questions returns what to ask about a name, its addresses first.
+func (d *dns) questions(name string, family filters.RecordType) []filters.Question {
 	questions := []filters.Question{{Name: name, Type: family}}
 	for _, t := range []filters.RecordType{filters.TypeA, filters.TypeAAAA, filters.TypeMX} {
 		if d.resolves.Made() && t != family {
 			questions = append(questions, filters.Question{Name: name, Type: t})
 		}
 	}
-	compared := !d.matches.Made() && !d.own.Made()
-	for r := range lookup.Each(ctx, d.resolver, questions) {
-		failed := r.Err != nil && !filters.NotFound(r.Err)
-		if failed {
-			a.broken = r.Err
-		}
-		if r.At == 0 {
-			compared = true
-			if a.addrs = r.Answer.Addrs; failed {
-				a.half = r.Err
-			}
-		}
-		a.exists = a.exists || r.Err == nil
-		if compared && a.exists {
-			break
+	return questions
+}
+
+// A hearing takes answers about a name as they come.
+type hearing struct {
+	*dns
+	answers
+	family   filters.RecordType
+	compared bool // the addresses are there, or do not matter
+}
+
+// known takes what the resolver remembers, and returns the questions whose
+// answers may matter still.
+func (h *hearing) known(questions []filters.Question) (open []filters.Question) {
+	for _, q := range questions {
+		a, err, ok := h.resolver.Known(q)
+		if !ok {
+			open = append(open, q)
+		} else if h.take(q, a, err) {
+			return nil
 		}
 	}
-	return a
+	return open
+}
+
+// take reports whether further answers cannot matter any more.
+func (h *hearing) take(q filters.Question, a filters.Answer, err error) (enough bool) {
+	failed := err != nil && !filters.NotFound(err)
+	if failed {
+		h.broken = err
+	}
+	if q.Type == h.family {
+		h.compared = true
+		if h.addrs = a.Addrs; failed {
+			h.half = err
+		}
+	}
+	h.exists = h.exists || err == nil
+	return h.compared && h.exists
 }
 
 // judge waits for what begin has started, if it has.

@@ -125,18 +125,20 @@ func TestDNS(t *testing.T) {
 		{"own_address: true", client4, "gone.example.com", unresolvable + " observed"},
 		{"fqdn: false", client4, "localhost", "continue"},
 	} {
-		f, _ := newGate(t, world, c.options, 0)
-		s := session(t, c.client)
-		greet(t, f, s, c.name)
-		for range 2 {
-			got := mail(t, f, s)
-			for _, typ := range []string{"AAAA", "MX"} { // whichever came last
-				if got == "error "+typ+failed[len("error A"):] {
-					got = failed
+		for _, known := range knowledge {
+			f := gateBy(t, filtertest.NewZone(t, world), c.options, known)
+			s := session(t, c.client)
+			greet(t, f, s, c.name)
+			for range 2 {
+				got := mail(t, f, s)
+				for _, typ := range []string{"AAAA", "MX"} { // whichever came last
+					if got == "error "+typ+failed[len("error A"):] {
+						got = failed
+					}
 				}
-			}
-			if got != c.want {
-				t.Errorf("{%s} %s greets as %s: %s, want %s", c.options, c.client, c.name, got, c.want)
+				if got != c.want {
+					t.Errorf("{%s} %s greets as %s: %s, want %s, when %v are known", c.options, c.client, c.name, got, c.want, known)
+				}
 			}
 		}
 	}
@@ -157,13 +159,13 @@ func TestPartsFail(t *testing.T) {
 		{filters.TypeA, "{resolves: true, matches_client: false, own_address: false}", "six.example.com", "continue"},
 		{filters.TypeA, "{resolves: true, matches_client: true}", "six.example.com", "error A six.example.com: the name servers failed"},
 	} {
-		env, _ := filtertest.Env("")
-		env.Resolver = partial{filtertest.NewZone(t, world), c.fails}
-		f := filtertest.New[gate](t, env, helo.Kind, c.options)
-		s := session(t, client4)
-		greet(t, f, s, c.name)
-		if got := mail(t, f, s); got != c.want {
-			t.Errorf("{%s} %s without %v: %s, want %s", c.options, c.name, c.fails, got, c.want)
+		for _, known := range knowledge {
+			f := gateBy(t, partial{filtertest.NewZone(t, world), c.fails}, c.options, known)
+			s := session(t, client4)
+			greet(t, f, s, c.name)
+			if got := mail(t, f, s); got != c.want {
+				t.Errorf("{%s} %s without %v: %s, want %s, when %v are known", c.options, c.name, c.fails, got, c.want, known)
+			}
 		}
 	}
 }

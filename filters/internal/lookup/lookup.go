@@ -35,27 +35,54 @@ type Result struct {
 	Err      error
 }
 
-// Each asks all questions at once and yields the results as they come. When the
-// loop is left, what is still under way is called off, and has ended.
+// Each yields what is known of the questions, then asks all others at once and
+// yields the results as they come. When the loop is left, what is still under way
+// is called off, and has ended.
 func Each(ctx context.Context, r filters.Resolver, questions []filters.Question) iter.Seq[Result] {
 	return func(yield func(Result) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		results := make(chan Result, len(questions))
-		var asking sync.WaitGroup
-		defer asking.Wait()
-		defer cancel()
+		var open []int
 		for i, q := range questions {
-			asking.Go(func() {
-				a, err := ask(ctx, r, q)
-				results <- Result{i, q, a, err}
-			})
-		}
-		for range questions {
-			if !yield(<-results) {
+			a, err, ok := known(r, q)
+			if !ok {
+				open = append(open, i)
+			} else if !yield(Result{i, q, a, err}) {
 				return
 			}
 		}
+		if len(open) > 0 {
+			each(ctx, r, questions, open, yield)
+		}
 	}
+}
+
+// each asks those of the questions that are open.
+func each(ctx context.Context, r filters.Resolver, questions []filters.Question, open []int, yield func(Result) bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	results := make(chan Result, len(open))
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer cancel()
+	for _, i := range open {
+		asking.Go(func() {
+			a, err := ask(ctx, r, questions[i])
+			results <- Result{i, questions[i], a, err}
+		})
+	}
+	for range open {
+		if !yield(<-results) {
+			return
+		}
+	}
+}
+
+// known answers from memory. A resolver that panics is asked, and panics then.
+func known(r filters.Resolver, q filters.Question) (a filters.Answer, err error, ok bool) {
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
+	return r.Known(q)
 }
 
 // ask makes a panic an error: it must not end the process.

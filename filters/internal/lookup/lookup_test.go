@@ -55,6 +55,49 @@ func TestEachCallsOffTheRest(t *testing.T) {
 	})
 }
 
+// partly knows one name without being asked.
+type partly struct {
+	filters.Resolver
+	name string
+	t    *testing.T
+}
+
+func (p partly) Known(q filters.Question) (filters.Answer, error, bool) {
+	return filters.Answer{Cached: true}, nil, q.Name == p.name
+}
+
+func (p partly) Lookup(ctx context.Context, q filters.Question) (filters.Answer, error) {
+	if q.Name == p.name {
+		p.t.Errorf("asked for %s, which is known", q.Name)
+	}
+	return p.Resolver.Lookup(ctx, q)
+}
+
+// What is known comes first, and may be enough.
+func TestEachBeginsWithWhatIsKnown(t *testing.T) {
+	zone := filtertest.NewZone(t, "a.example A 192.0.2.2\nc.example A 192.0.2.2\n")
+	r := partly{zone, "b.example", t}
+	seen := map[int]bool{}
+	first := -1
+	for r := range lookup.Each(t.Context(), r, questions("a.example", "b.example", "c.example")) {
+		if seen[r.At] = true; first < 0 {
+			first = r.At
+		}
+		if r.Err != nil || r.Answer.Cached != (r.At == 1) {
+			t.Errorf("question %d: %+v, %v", r.At, r.Answer, r.Err)
+		}
+	}
+	if len(seen) != 3 || first != 1 {
+		t.Errorf("answers to %v, first to %d", seen, first)
+	}
+	for range lookup.Each(t.Context(), r, questions("a.example", "b.example")) {
+		break
+	}
+	if n := zone.Asked("a.example", filters.TypeA); n != 1 {
+		t.Errorf("%d questions about a.example: the second time what is known was enough", n)
+	}
+}
+
 type broken struct{ filters.Resolver }
 
 func (broken) Lookup(context.Context, filters.Question) (filters.Answer, error) { panic("broken") }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -15,8 +17,11 @@ type field struct {
 	dir     string
 	source  string // the program that sends
 	sink    *runner
+	names   *names // what DNS lists say
+	guide   *guide
 	runners []*runner
-	sent    int // messages, through each of the peers
+	absent  []string // peers that are not installed
+	hold    hold
 }
 
 // newField starts all that is installed.
@@ -36,18 +41,74 @@ func newField(ctx context.Context) (_ *field, err error) {
 	if f.sink, err = sink.prepare(ctx, f.dir, ""); err != nil {
 		return nil, err
 	}
-	for _, p := range peers {
-		r, err := p.prepare(ctx, f.dir, f.sink.addr)
-		if errors.Is(err, errNotInstalled) {
-			fmt.Fprintf(os.Stderr, "%v: not measured\n", err)
-			continue
-		}
-		if err != nil {
+	if f.names, err = startNames(&f.hold, max(fullZones, knownZones)); err != nil {
+		return nil, err
+	}
+	if f.guide, err = startGuide(); err != nil {
+		return nil, err
+	}
+	for _, p := range peers(f.names, f.guide) {
+		if err = f.start(ctx, p); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
+	}
+	return f, f.warm(ctx)
+}
+
+// start starts a peer, if it is installed.
+func (f *field) start(ctx context.Context, p peer) error {
+	r, err := p.prepare(ctx, f.dir, f.sink.addr)
+	if errors.Is(err, errNotInstalled) {
+		fmt.Fprintf(os.Stderr, "%v: not measured\n", err)
+		f.absent = append(f.absent, p.name)
+		return nil
+	}
+	if err == nil {
 		f.runners = append(f.runners, r)
 	}
-	return f, nil
+	return err
+}
+
+// warm lets mailweir learn what DNS lists say of the client.
+func (f *field) warm(ctx context.Context) error {
+	for _, r := range f.runners {
+		if !r.isMailweir() {
+			continue
+		}
+		for range warmUp {
+			if _, err := session(ctx, "", r.addr); err != nil {
+				return fmt.Errorf("%s: %w", r.name, err)
+			}
+			r.sent++
+		}
+	}
+	return nil
+}
+
+// stillWarm wants no question to the DNS since there were so many.
+func (f *field) stillWarm(asked int64) error {
+	if n := f.names.asked.Load() - asked; n > 0 {
+		return fmt.Errorf("the DNS was asked %d questions about a known client", n)
+	}
+	return nil
+}
+
+// check holds mailweir to its work: it has taken all messages.
+func (f *field) check() error {
+	for _, r := range f.runners {
+		if !r.isMailweir() {
+			continue
+		}
+		if err := r.checkLog(r.sent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// among returns the peers that are measured there.
+func (f *field) among(p place) []*runner {
+	return slices.DeleteFunc(slices.Clone(f.runners), func(r *runner) bool { return r.in&p == 0 })
 }
 
 // sink takes all mail and forgets it.
@@ -70,14 +131,19 @@ func (f *field) close() {
 	if f.sink != nil {
 		f.sink.stop()
 	}
+	f.hold.end()
+	if f.guide != nil {
+		f.guide.stop()
+	}
 	os.RemoveAll(f.dir)
 }
 
 // A result is what a run through a peer cost.
 type result struct {
-	took time.Duration
-	cpu  time.Duration // of the peer; 0 where there is none
-	own  time.Duration // of cpu, what the milter took
+	messages int
+	took     time.Duration
+	cpu      time.Duration // of the peer; 0 where there is none
+	own      time.Duration // of cpu, what the milter took
 }
 
 // A subject is what takes a workload's messages.
@@ -110,6 +176,9 @@ func measure[S subject](ctx context.Context, source string, w workload, rounds i
 const settling = 100 * time.Millisecond
 
 func (r *runner) measure(ctx context.Context, source string, w workload) (result, error) {
+	if r.share > 0 {
+		w = w.scaled(r.share)
+	}
 	before, err := r.cpu()
 	if err != nil {
 		return result{}, err
@@ -118,41 +187,61 @@ func (r *runner) measure(ctx context.Context, source string, w workload) (result
 	if err != nil {
 		return result{}, err
 	}
+	r.sent += w.messages
 	time.Sleep(settling)
 	after, err := r.cpu()
-	return result{took: took, cpu: after - before}, err
+	return result{messages: w.messages, took: took, cpu: after - before}, err
 }
 
-// checkLog holds mailweir to its work: a line of the log for each message.
+// checkLog wants a line of mailweir's log for each message. The last ones may
+// come after the client has had its reply.
 func (r *runner) checkLog(messages int) error {
-	log, err := os.ReadFile(r.log)
-	if err != nil {
-		return err
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		log, err := os.ReadFile(r.log)
+		if err != nil {
+			return err
+		}
+		n := bytes.Count(log, []byte(`"msg":"accepted"`))
+		if n == messages {
+			return nil
+		}
+		if n > messages || time.Now().After(deadline) {
+			return fmt.Errorf("%s logged %d of %d messages", r.name, n, messages)
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
-	if n := bytes.Count(log, []byte(`"msg":"accepted"`)); n != messages {
-		return fmt.Errorf("mailweir logged %d of %d messages", n, messages)
-	}
-	return nil
 }
 
 // ours returns mailweir, which every field has.
-func (f *field) ours() *runner { return f.runners[slices.IndexFunc(f.runners, (*runner).isOurs)] }
+func (f *field) ours() *runner {
+	return f.runners[slices.IndexFunc(f.runners, (*runner).isOurs)]
+}
 
 func (r *runner) isOurs() bool { return r.name == ourName }
+
+// isMailweir reports whether the peer is mailweir, with whichever options.
+func (r *runner) isMailweir() bool { return strings.HasPrefix(r.name, ourName) }
 
 func (r *runner) title() string { return r.name }
 
 // measureWorkloads returns, as tables, what the peers cost.
 func (f *field) measureWorkloads(ctx context.Context, rounds int, scale float64) (string, error) {
-	report := ""
+	report, asked := "", f.names.asked.Load()
 	for _, w := range workloads {
 		w = w.scaled(scale)
-		results, err := measure(ctx, f.source, w, rounds, f.runners)
+		if w.bulk {
+			w.file = filepath.Join(f.dir, "letter")
+			if err := writeLetter(w.file, w.octets); err != nil {
+				return "", err
+			}
+		}
+		runners := f.among(w.place())
+		results, err := measure(ctx, f.source, w, rounds, runners)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", w.name, err)
 		}
-		f.sent += w.messages * (rounds + 1)
-		report += table(w, results, rounds)
+		report += table(w, runners, results, rounds)
 	}
-	return report, nil
+	return report, f.stillWarm(asked)
 }

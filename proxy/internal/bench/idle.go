@@ -16,10 +16,7 @@ const idleSessions = 1000
 // greeted and is silent now. Each peer is started anew.
 func (f *field) measureIdle(ctx context.Context) (string, error) {
 	var rows strings.Builder
-	for _, p := range f.runners {
-		if p.proc == nil {
-			continue
-		}
+	for _, p := range f.among(inIdle) {
 		r, err := p.run(p.file, f.dir, f.sink.addr)
 		if err != nil {
 			return "", err

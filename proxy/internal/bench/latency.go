@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/textproto"
 	"os"
 	"slices"
 	"strings"
@@ -17,49 +15,102 @@ const (
 	latencyOctets   = 4 << 10
 )
 
-// measureLatency returns, as a table, how long one message takes, sent by one
-// client that is alone and keeps its connection.
+// A step is a command, or a text, and the code of the reply to it.
+type step struct {
+	name string
+	say  []byte
+	want int
+}
+
+// dialogue is what passes for one message. EHLO may be said again at any time
+// (RFC 5321 section 4.1.4).
+var dialogue = []step{
+	{"EHLO", []byte("EHLO client.test.example\r\n"), 250},
+	{"MAIL", []byte("MAIL FROM:<a@client.test.example>\r\n"), 250},
+	{"RCPT", []byte("RCPT TO:<b@test.example>\r\n"), 250},
+	{"DATA", []byte("DATA\r\n"), 354},
+	{"text", []byte("Subject: a test\r\n\r\n" + strings.Repeat(strings.Repeat("x", 62)+"\r\n", latencyOctets/64) + ".\r\n"), 250},
+}
+
+// firstOfMessage is where in the dialogue the message begins.
+const firstOfMessage = 1
+
+// A delay is how long a peer's client waits.
+type delay struct {
+	*runner
+	client  *client
+	steps   [][]time.Duration // by the steps of the dialogue
+	message []time.Duration   // from MAIL to the last reply
+}
+
+// measureLatency returns, as tables, how long one message takes and each of its
+// commands, sent by one client that is alone and keeps its connection.
 func (f *field) measureLatency(ctx context.Context, scale float64) (string, error) {
 	blocks := max(1, int(latencyMessages*scale)/latencyBlock)
-	clients := make([]*client, len(f.runners))
-	for i, r := range f.runners {
+	asked := f.names.asked.Load()
+	var delays []*delay
+	for _, r := range f.among(inLatency) {
 		c, err := dial(ctx, "", r.addr)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", r.name, err)
 		}
 		defer c.Close()
-		clients[i] = c
+		delays = append(delays, &delay{runner: r, client: c, steps: make([][]time.Duration, len(dialogue))})
 	}
-	times := make([][]time.Duration, len(clients))
 	for block := range blocks + 1 { // the first one only warms up
-		for turn := range clients {
-			i := (turn + block) % len(clients)
-			took, err := clients[i].sendBlock()
-			if err != nil {
-				return "", fmt.Errorf("%s: %w", f.runners[i].name, err)
+		for turn := range delays {
+			d := delays[(turn+block)%len(delays)]
+			if d.share > 0 && block%int(1/d.share) != 0 && block != 1 {
+				continue
 			}
-			if block > 0 {
-				times[i] = append(times[i], took...)
+			if err := d.sendBlock(block > 0); err != nil {
+				return "", fmt.Errorf("%s: %w", d.name, err)
 			}
 		}
 	}
-	f.sent += (blocks + 1) * latencyBlock
 	fmt.Fprintln(os.Stderr, "latency: done")
-	return f.latencyTable(times), nil
+	for _, d := range delays {
+		slices.Sort(d.message)
+		for _, took := range d.steps {
+			slices.Sort(took)
+		}
+	}
+	return latencyTable(delays) + commandTables(delays), f.stillWarm(asked)
 }
 
-func (f *field) latencyTable(times [][]time.Duration) string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "\n### Latency\n\nTime from MAIL to the reply to the final dot, of %d messages of %d octets, one after the other "+
-		"on one connection, without pipelining; the peers take turns every %d messages.\n\n", len(times[0]), latencyOctets, latencyBlock)
-	text.WriteString("| | median, µs | 99th percentile, µs | added to direct: median | 99th percentile |\n| --- | ---: | ---: | ---: | ---: |\n")
-	for _, took := range times {
-		slices.Sort(took)
+// sendBlock sends some messages, and keeps how long they took if they count.
+func (d *delay) sendBlock(counts bool) error {
+	d.client.conn.SetDeadline(time.Now().Add(runTimeout))
+	for range latencyBlock {
+		took, err := d.client.send()
+		if err != nil {
+			return err
+		}
+		d.sent++
+		if !counts {
+			continue
+		}
+		var message time.Duration
+		for i, t := range took {
+			d.steps[i] = append(d.steps[i], t)
+			if i >= firstOfMessage {
+				message += t
+			}
+		}
+		d.message = append(d.message, message)
 	}
-	direct := times[0] // the first peer has no program
-	for i, r := range f.runners {
-		half, most := quantile(times[i], 50), quantile(times[i], 99)
-		fmt.Fprintf(&text, "| %s | %d | %d |", r.name, half.Microseconds(), most.Microseconds())
+	return nil
+}
+
+func latencyTable(delays []*delay) string {
+	var text strings.Builder
+	direct := delays[0].message // the first peer has no program
+	fmt.Fprintf(&text, "\n### Latency\n\nTime from MAIL to the reply to the final dot, of messages of %d octets, one after the other "+
+		"on one connection, without pipelining; the peers take turns every %d messages.\n\n", latencyOctets, latencyBlock)
+	text.WriteString("| | messages | median, µs | 99th percentile, µs | added to direct: median | 99th percentile |\n| --- | ---: | ---: | ---: | ---: | ---: |\n")
+	for i, d := range delays {
+		half, most := quantile(d.message, 50), quantile(d.message, 99)
+		fmt.Fprintf(&text, "| %s | %d | %d | %d |", d.name, len(d.message), half.Microseconds(), most.Microseconds())
 		if i == 0 {
 			text.WriteString(" | |\n")
 			continue
@@ -70,63 +121,57 @@ func (f *field) latencyTable(times [][]time.Duration) string {
 	return text.String()
 }
 
+// commandTables returns, and prints, what the peers add to each command.
+func commandTables(delays []*delay) string {
+	var text strings.Builder
+	text.WriteString("\n### Latency of commands\n\nTime from a command to its reply, in the same dialogues, each of which begins with EHLO; " +
+		"text is that from the text to the reply to its final dot. What is added to direct, beside what " + baseline + " adds.\n")
+	for _, percent := range []int{50, 99} {
+		title := "median, µs"
+		if percent != 50 {
+			title = fmt.Sprintf("%dth percentile, µs", percent)
+		}
+		text.WriteString("\n| " + title + " |")
+		for _, s := range dialogue {
+			text.WriteString(" " + s.name + " |")
+		}
+		text.WriteString("\n| --- |" + strings.Repeat(" ---: |", len(dialogue)) + "\n")
+		for _, d := range delays {
+			text.WriteString(d.commandRow(delays, percent))
+		}
+	}
+	fmt.Print(text.String())
+	return text.String()
+}
+
+// commandRow has the time of a peer's commands: all of it for direct, which is
+// the first of all, and for the others what they add.
+func (d *delay) commandRow(all []*delay, percent int) string {
+	direct := all[0]
+	base := slices.IndexFunc(all, func(d *delay) bool { return d.name == baseline })
+	row := "| " + d.name
+	if d != direct {
+		row += ", added"
+	}
+	for i := range dialogue {
+		if d == direct {
+			row += fmt.Sprintf(" | %d", quantile(d.steps[i], percent).Microseconds())
+			continue
+		}
+		zero := quantile(direct.steps[i], percent)
+		added := quantile(d.steps[i], percent) - zero
+		row += fmt.Sprintf(" | %d", added.Microseconds())
+		if base < 0 {
+			continue
+		}
+		if least := quantile(all[base].steps[i], percent) - zero; least > 0 && added > 0 { // else it is noise
+			row += fmt.Sprintf(" (%.1f)", added.Seconds()/least.Seconds())
+		}
+	}
+	return row + " |\n"
+}
+
 // quantile returns the value below which percent of the sorted values lie.
 func quantile(sorted []time.Duration, percent int) time.Duration {
 	return sorted[len(sorted)*percent/100]
-}
-
-// A client sends messages on one connection.
-type client struct {
-	*textproto.Conn
-	conn net.Conn
-}
-
-// dial connects to a peer, from whichever address if from is "", and says EHLO.
-func dial(ctx context.Context, from, addr string) (*client, error) {
-	dialer := net.Dialer{Timeout: 10 * time.Second}
-	if from != "" {
-		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
-	}
-	conn, err := dialer.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	if err := hello(conn); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return &client{Conn: textproto.NewConn(conn), conn: conn}, nil
-}
-
-// sendBlock sends some messages and returns how long each of them took.
-func (c *client) sendBlock() ([]time.Duration, error) {
-	c.conn.SetDeadline(time.Now().Add(runTimeout))
-	took := make([]time.Duration, latencyBlock)
-	for i := range took {
-		began := time.Now()
-		for _, step := range dialogue {
-			if _, err := c.conn.Write(step.say); err != nil {
-				return nil, err
-			}
-			if _, _, err := c.ReadResponse(step.want); err != nil {
-				return nil, err
-			}
-		}
-		took[i] = time.Since(began)
-	}
-	return took, nil
-}
-
-// A step is a command, or a text, and the code of the reply to it.
-type step struct {
-	say  []byte
-	want int
-}
-
-// dialogue is what passes for one message.
-var dialogue = []step{
-	{[]byte("MAIL FROM:<a@client.test.example>\r\n"), 250},
-	{[]byte("RCPT TO:<b@test.example>\r\n"), 250},
-	{[]byte("DATA\r\n"), 354},
-	{[]byte("Subject: a test\r\n\r\n" + strings.Repeat(strings.Repeat("x", 62)+"\r\n", latencyOctets/64) + ".\r\n"), 250},
 }

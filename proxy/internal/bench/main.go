@@ -52,6 +52,9 @@ var parts = []struct {
 	{"latency", func(f *field, ctx context.Context, _ int, scale float64) (string, error) {
 		return f.measureLatency(ctx, scale)
 	}},
+	{"groups", func(f *field, ctx context.Context, _ int, scale float64) (string, error) {
+		return f.measureGroups(ctx, scale)
+	}},
 	{"idle", func(f *field, ctx context.Context, _ int, _ float64) (string, error) { return f.measureIdle(ctx) }},
 	{"known", func(f *field, ctx context.Context, _ int, scale float64) (string, error) {
 		return f.measureKnown(ctx, scale)
@@ -96,7 +99,7 @@ func run(ctx context.Context, output, only string, rounds int, scale float64) er
 		}
 		report += text
 	}
-	if err := field.ours().checkLog(field.sent); err != nil {
+	if err := field.check(); err != nil {
 		return err
 	}
 	if output == "" {

@@ -8,24 +8,51 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"sync"
 )
 
 // A peer is one way to pass mail on.
 type peer struct {
 	name string
+	in   place // where it is measured
 	// program returns the file of the peer's program, which it may build in dir.
 	program func(ctx context.Context, dir string) (string, error)
 	// configure writes the configuration to pass mail from addr on to upstream
 	// into file, and returns the program's arguments.
 	configure func(file, addr, upstream string) ([]string, error)
-	version   []string // arguments with which the program tells its version
+	// start, if there is one, starts what takes more than a program and its
+	// configuration.
+	start   func(p peer, upstream string) (*runner, error)
+	version []string // arguments with which the program tells its version
+	share   float64  // of a workload's messages that it gets, as it would take too long with all; 0 for all
 }
 
+// A place is a set of what peers are measured in.
+type place uint8
+
+const (
+	inMessages place = 1 << iota // workloads of many messages
+	inBulk                       // workloads of large messages
+	inLatency
+	inIdle
+	inGroups
+	everywhere = inMessages | inBulk | inLatency | inIdle | inGroups
+)
+
 // peers are what is measured. The first has no program: nothing stands between.
-var peers = []peer{
-	{name: "direct"},
-	{name: "haproxy", program: installed("haproxy"), configure: haproxy, version: []string{"-v"}},
-	{name: ourName, program: build, configure: mailweir},
+// mailweir's chain asks these names, and guide tells nginx where mail goes.
+func peers(n *names, g *guide) []peer {
+	build := once(build)
+	return []peer{
+		{name: "direct", in: everywhere &^ inIdle},
+		{name: baseline, in: everywhere, program: installed("haproxy"), configure: haproxy, version: []string{"-v"}},
+		// It makes a message wait 40 ms for a delayed acknowledgement.
+		{name: "nginx", in: everywhere &^ inIdle, program: nginxProgram, configure: g.nginx, version: []string{"-v"}, share: 0.1},
+		{name: "Postfix", in: everywhere &^ inIdle, start: startPostfix, share: 0.5},
+		{name: ourName, in: everywhere, program: build, configure: n.full(options{})},
+		{name: "mailweir, upstream reuse", in: inMessages, program: build, configure: n.full(options{reuse: true})},
+		{name: "mailweir, body read", in: inBulk, program: build, configure: n.full(options{body: true})},
+	}
 }
 
 const ourName = "mailweir"
@@ -59,6 +86,17 @@ func build(ctx context.Context, dir string) (string, error) {
 	return file, nil
 }
 
+// once returns a program that is built for the first peer that needs it.
+func once(program func(context.Context, string) (string, error)) func(context.Context, string) (string, error) {
+	var do sync.Once
+	var file string
+	var err error
+	return func(ctx context.Context, dir string) (string, error) {
+		do.Do(func() { file, err = program(ctx, dir) })
+		return file, err
+	}
+}
+
 const haproxyConfig = `global
   nbthread %d
   maxconn 4000
@@ -77,28 +115,4 @@ func haproxy(file, addr, upstream string) ([]string, error) {
 	text := fmt.Sprintf(haproxyConfig, runtime.NumCPU(), addr, upstream)
 	// -db: one process, in the foreground.
 	return []string{"-db", "-f", file}, os.WriteFile(file, []byte(text), 0o644)
-}
-
-// defaultChain is the chain that is measured, as relay and as milter.
-const defaultChain = `chain:
-  - access: {deny: [192.0.2.0/24]}
-  - helo: {}
-  - verbs: {}
-  - size: {max: 50MiB}
-  - rcpt: {max: 1000}
-`
-
-// mailweirConfig has the default of everything but the numbers of sessions.
-const mailweirConfig = `hostname: relay.test.example
-log: {level: info, format: json}
-sessions: {max: 4000, max_per_client: 4000}
-listeners:
-  - name: mx
-    address: %q
-    upstream: {address: %q, max_connections: 4000}
-` + defaultChain
-
-func mailweir(file, addr, upstream string) ([]string, error) {
-	text := fmt.Sprintf(mailweirConfig, addr, upstream)
-	return []string{"serve", "--config", file}, os.WriteFile(file, []byte(text), 0o644)
 }

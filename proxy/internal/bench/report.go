@@ -13,30 +13,25 @@ import (
 )
 
 // table returns, and prints, the results of a workload.
-func table(w workload, results map[string][]result, rounds int) string {
+func table(w workload, runners []*runner, results map[string][]result, rounds int) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "\n### %s\n\n%s; median of %d rounds (least to most).\n\n", w.name, w, rounds)
-	speed, cost := "messages/s", "CPU per message, µs"
+	speed, cost, unit := "messages/s", "CPU per message, µs", 1.0
 	if w.bulk {
-		speed, cost = "MB/s", "CPU per MB, µs"
+		speed, cost, unit = "MB/s", "CPU per MB, µs", float64(w.octets)/1e6
 	}
-	fmt.Fprintf(&text, "| | %s | %s | CPU beside %s |\n| --- | ---: | ---: | ---: |\n", speed, cost, baseline)
-	for _, p := range peers {
+	fmt.Fprintf(&text, "| | %s | beside %s | %s | beside %[2]s |\n| --- | ---: | ---: | ---: | ---: |\n", speed, baseline, cost)
+	perSecond := func(r result) float64 { return float64(r.messages) * unit / r.took.Seconds() }
+	perUnit := func(r result) float64 { return r.cpu.Seconds() * 1e6 / (float64(r.messages) * unit) }
+	base := results[baseline]
+	for _, p := range runners {
 		rs := results[p.name]
-		if rs == nil {
-			continue
-		}
-		work := float64(w.messages)
-		if w.bulk {
-			work *= float64(w.octets) / 1e6
-		}
-		fmt.Fprintf(&text, "| %s | %s |", p.name, spread(rs, 0, func(r result) float64 { return work / r.took.Seconds() }))
-		if p.program == nil {
+		fmt.Fprintf(&text, "| %s | %s | %s |", p.name, spread(rs, 0, perSecond), ratio(rs, base, perSecond))
+		if p.proc == nil {
 			text.WriteString(" | |\n")
 			continue
 		}
-		fmt.Fprintf(&text, " %s |", spread(rs, 0, func(r result) float64 { return r.cpu.Seconds() * 1e6 / work }))
-		fmt.Fprintf(&text, " %s |\n", beside(rs, results[baseline]))
+		fmt.Fprintf(&text, " %s | %s |\n", spread(rs, 0, perUnit), ratio(rs, base, perUnit))
 	}
 	fmt.Print(text.String())
 	return text.String()
@@ -54,12 +49,17 @@ func spread(rs []result, digits int, figure func(result) float64) string {
 
 // beside compares the cost with the baseline's, round by round.
 func beside(rs, base []result) string {
+	return ratio(rs, base, func(r result) float64 { return float64(r.cpu) })
+}
+
+// ratio compares a figure with the baseline's, round by round.
+func ratio(rs, base []result, figure func(result) float64) string {
 	if base == nil {
 		return ""
 	}
 	ratios := make([]float64, len(rs))
 	for i := range rs {
-		ratios[i] = float64(rs[i].cpu) / float64(base[i].cpu)
+		ratios[i] = figure(rs[i]) / figure(base[i])
 	}
 	slices.Sort(ratios)
 	return fmt.Sprintf("%.2f (%.2f to %.2f)", median(ratios), ratios[0], ratios[len(ratios)-1])
@@ -80,5 +80,9 @@ func machine(ctx context.Context, f *field) string {
 			text += ", " + r.name + " " + r.released(ctx)
 		}
 	}
-	return text + ".\n"
+	text += ".\n"
+	if len(f.absent) > 0 {
+		text += "\nNot installed, and so not measured: " + strings.Join(f.absent, ", ") + ".\n"
+	}
+	return text
 }

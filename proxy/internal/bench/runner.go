@@ -19,18 +19,28 @@ type runner struct {
 	addr string
 	proc *proc.Process // nil where nothing stands between
 	log  string        // the file of what it prints
+	end  func()        // ends it, where proc does not
+	sent int           // messages
 }
 
-// prepare finds or builds the peer's program and starts it.
+// prepare finds or builds the peer's program and starts it, if there is one, on
+// the IPv6 loopback: DNS lists are never asked about 127.0.0.1.
 func (p peer) prepare(ctx context.Context, dir, upstream string) (*runner, error) {
-	if p.program == nil {
+	switch {
+	case p.start != nil:
+		return p.start(p, upstream)
+	case p.program == nil:
 		return &runner{peer: p, addr: upstream}, nil
 	}
 	file, err := p.program(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	return p.run(file, dir, upstream)
+	addr, err := proc.FreeAddr6()
+	if err != nil {
+		return nil, fmt.Errorf("all of this wants IPv6 on loopback: %w", err)
+	}
+	return p.runAt(addr, file, dir, upstream)
 }
 
 // run starts the peer, with files of its own in dir.
@@ -44,7 +54,7 @@ func (p peer) run(file, dir, upstream string) (*runner, error) {
 
 // runAt starts the peer at addr, which may be the path of a Unix socket.
 func (p peer) runAt(addr, file, dir, upstream string) (*runner, error) {
-	own, err := os.MkdirTemp(dir, p.name+"-")
+	own, err := os.MkdirTemp(dir, "peer-")
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +85,10 @@ func (r *runner) launch(args []string) error {
 }
 
 func (r *runner) stop() {
-	if r.proc != nil {
+	switch {
+	case r.end != nil:
+		r.end()
+	case r.proc != nil:
 		r.proc.Stop(10 * time.Second)
 	}
 }
@@ -90,7 +103,7 @@ func (r *runner) cpu() (time.Duration, error) {
 
 // released returns the program's version, as it tells it.
 func (r *runner) released(ctx context.Context) string {
-	out, err := exec.CommandContext(ctx, r.file, r.version...).Output()
+	out, err := exec.CommandContext(ctx, r.file, r.version...).CombinedOutput() // nginx tells it as an error
 	if err != nil {
 		return ""
 	}

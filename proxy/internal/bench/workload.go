@@ -15,13 +15,22 @@ type workload struct {
 	octets   int // of a message's body
 	sessions int // at once
 	keep     bool
-	bulk     bool // what counts is octets, not messages
+	bulk     bool   // what counts is octets, not messages
+	file     string // of the message, if it is not smtp-source's own
 }
 
 var workloads = []workload{
 	{name: "A connection for each message", messages: 6_000, octets: 4 << 10, sessions: 10},
 	{name: "Kept connections", messages: 16_000, octets: 4 << 10, sessions: 10, keep: true},
 	{name: "Messages of 10 MiB", messages: 40, octets: 10 << 20, sessions: 2, keep: true, bulk: true},
+}
+
+// place is where peers must be measured to get the workload.
+func (w workload) place() place {
+	if w.bulk {
+		return inBulk
+	}
+	return inMessages
 }
 
 // String tells what is sent.
@@ -46,9 +55,14 @@ func (w workload) send(ctx context.Context, source, addr string) (time.Duration,
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
 	args := []string{"-C", "10", "-M", "client.test.example",
-		"-s", strconv.Itoa(w.sessions), "-m", strconv.Itoa(w.messages), "-l", strconv.Itoa(w.octets)}
+		"-s", strconv.Itoa(w.sessions), "-m", strconv.Itoa(w.messages)}
 	if w.keep {
 		args = append(args, "-d")
+	}
+	if w.file != "" {
+		args = append(args, "-F", w.file)
+	} else {
+		args = append(args, "-l", strconv.Itoa(w.octets))
 	}
 	began := time.Now()
 	if out, err := exec.CommandContext(ctx, source, append(args, addr)...).CombinedOutput(); err != nil {

@@ -123,7 +123,7 @@ const unboundConf = `server:
 // files in dir that answers at host and port. It ends with the test.
 func namesOf(t testing.TB, name string, args func(dir, host, port string) []string) *NameDaemon {
 	t.Helper()
-	program := unpacked(name)
+	program := Unpacked(name)
 	if program == "" {
 		absent(t, "%s is neither installed nor unpacked: make test does that, as root on Debian", name)
 	}
@@ -194,9 +194,9 @@ func (d *NameDaemon) said() string {
 	return string(data)
 }
 
-// unpacked returns the path of a program that is installed, or has been
+// Unpacked returns the path of a program that is installed, or has been
 // unpacked for these tests; "" for none.
-func unpacked(program string) string {
+func Unpacked(program string) string {
 	if path := find(program); path != "" {
 		return path
 	}
