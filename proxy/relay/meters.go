@@ -93,6 +93,13 @@ func (t *tally) turnAway(reason string) {
 	}
 }
 
+// say counts octets that a client without a session was sent.
+func (t *tally) say(octets int) {
+	if t.Meters != nil {
+		t.sent.Add(float64(octets), t.listener...)
+	}
+}
+
 // limit counts a limit that was hit, unless reason is "".
 func (t *tally) limit(reason string) {
 	if t.Meters != nil && reason != "" {

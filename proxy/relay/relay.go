@@ -6,11 +6,9 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"time"
 
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/proxy/internal/door"
-	"github.com/mailweir/mailweir/proxy/smtp"
 )
 
 // Relay serves the sessions of one listener.
@@ -73,6 +71,11 @@ func (r *Relay) accept(conn net.Conn) {
 		r.leave(t)
 		return
 	}
+	if counted != unknown && t.deny(conn, client) {
+		t.Limiter.release(counted)
+		r.leave(t)
+		return
+	}
 	s := newSession(t, conn, client, counted)
 	r.mu.Lock()
 	if r.draining {
@@ -105,15 +108,15 @@ func (r *Relay) mayJoin(most int) bool {
 	return len(r.sessions) < most
 }
 
-// turnAway refuses a connection with one write into an empty socket buffer.
+// turnAway refuses a connection for which there is no session.
 func (t *terms) turnAway(conn net.Conn, client netip.AddrPort, reason string, reply filters.Reply) {
 	id := door.NewID()
 	reply = withID(named(reply, t.Hostname), id)
-	if t.TLS == nil || !t.TLS.Implicit { // else it would wait for something else
-		conn.SetWriteDeadline(time.Now().Add(time.Second))
-		conn.Write(smtp.AppendReply(nil, reply))
+	if t.TLS == nil || !t.TLS.Implicit {
+		t.dismiss(conn, reply)
+	} else { // it would wait for something else
+		conn.Close()
 	}
-	conn.Close()
 	t.Log.LogAttrs(t.relay.ctx, slog.LevelInfo, "refused",
 		slog.String("id", id),
 		slog.String("listener", t.Name),
