@@ -54,6 +54,7 @@ var parts = []struct {
 	{"known", func(f *field, ctx context.Context, _ int, scale float64) (string, error) {
 		return f.measureKnown(ctx, scale)
 	}},
+	{"refused", (*field).measureRefused},
 	{"milters", (*field).measureMilters},
 }
 

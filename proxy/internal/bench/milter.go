@@ -121,20 +121,25 @@ func (m *mta) start(h *hold) error {
 	if err := try(func() { m.postfix = harness.Postfix(h, options) }); err != nil {
 		return err
 	}
+	var err error
+	m.master, err = masterOf(m.postfix)
+	return err
+}
+
+// masterOf returns the program whose process group is all of Postfix.
+func masterOf(p *harness.PostfixInstance) (*proc.Process, error) {
 	deadline := time.Now().Add(10 * time.Second)
 	for time.Now().Before(deadline) {
-		if found := masterStarted.FindStringSubmatch(m.postfix.Log()); found != nil {
+		if found := masterStarted.FindStringSubmatch(p.Log()); found != nil {
 			pid, err := strconv.Atoi(found[1])
-			m.master = &proc.Process{PID: pid}
-			return err
+			return &proc.Process{PID: pid}, err
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	return errors.New("no start in the log of Postfix")
+	return nil, errors.New("no start in the log of Postfix")
 }
 
-// masterStarted finds the PID of the program whose process group is all of
-// Postfix.
+// masterStarted finds the PID of that program.
 var masterStarted = regexp.MustCompile(`postfix/master\[([0-9]+)\]: daemon started`)
 
 func (m *mta) title() string { return m.name }
