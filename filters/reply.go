@@ -1,7 +1,6 @@
 package filters
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -25,12 +24,16 @@ func (r Reply) String() string {
 	if r.Code == 0 {
 		return ""
 	}
-	words := []string{strconv.Itoa(int(r.Code))}
-	if r.Enh[0] != 0 {
-		words = append(words, fmt.Sprintf("%d.%d.%d", r.Enh[0], r.Enh[1], r.Enh[2]))
+	line := make([]byte, 0, len("550 5.7.999 ")+len(r.Text))
+	line = strconv.AppendUint(line, uint64(r.Code), 10)
+	for i, n := range r.Enh {
+		if r.Enh[0] == 0 {
+			break
+		}
+		line = strconv.AppendUint(append(line, " .."[i]), uint64(n), 10)
 	}
 	if r.Text != "" {
-		words = append(words, strings.ReplaceAll(r.Text, "\n", " / "))
+		line = append(append(line, ' '), strings.ReplaceAll(r.Text, "\n", " / ")...)
 	}
-	return strings.Join(words, " ")
+	return string(line)
 }
