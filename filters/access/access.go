@@ -31,12 +31,12 @@ soon as two looks at it see the same; replacing it by renaming a finished file
 over it is best. A file that is broken or gone is logged, and what it said
 before stays in force. When mailweir starts, it is an error.
 
-A client is greeted all the same, and refused at RCPT, so that the log knows
-sender and recipient. With "action: drop", or delay_reject: connect, it is
-refused as soon as it connects. Where no filter comes first that wants to know
-more of a client than its address, a relay spends no session on it: that is how
-to be rid of many. Only with PROXY, XCLIENT or TLS from the first octet there
-is more to hear of the client before.
+Who is denied is greeted all the same, and refused at RCPT, so that the log
+knows sender and recipient. With "action: drop", or delay_reject: connect, a
+client is refused as it connects, and a relay spends no session on it, unless
+there is more to hear of it first: PROXY, XCLIENT, TLS from the first octet,
+or what a filter in front of this one wants to know. That is how to be rid of
+many.
 
 Reasons:
 
