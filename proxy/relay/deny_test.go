@@ -194,8 +194,10 @@ func TestDeniedInTLS(t *testing.T) {
 // A log that fails ends one client's connection, and no other's.
 func TestDeniedPanic(t *testing.T) {
 	m := filtertest.NewMetrics()
-	r := newRig(t, func(o *relay.Options) { denies(t, o, m, 0) })
-	r.journal.panicAt = "refused"
+	r := newRig(t, func(o *relay.Options) {
+		o.Log = slog.New(&journal{panicAt: "refused"})
+		denies(t, o, m, 0)
+	})
 	if got := r.visit("127.1.0.9", ""); !strings.HasPrefix(got, "421 4.3.0 ") {
 		t.Errorf("the client hears %q", got)
 	}
