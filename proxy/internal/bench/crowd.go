@@ -22,6 +22,9 @@ var crowdSizes = []int{10, 100, 1_000, 10_000}
 // of which has sessions of its own.
 var crowdWork = workload{name: "Open sessions", messages: 6_000, octets: latencyOctets, sessions: 10, keep: true}
 
+// manySessions are enough to tell what one of them takes of the memory.
+const manySessions = 1_000
+
 // A crowd is the sessions that are open through a peer.
 type crowd struct {
 	*runner
@@ -103,7 +106,10 @@ func (f *field) measureCrowdOf(ctx context.Context, n int, w workload, rounds in
 	}
 	row += fmt.Sprintf(" %s | %s |", beside(ours, results[baseline]), beside(ours, few))
 	for _, c := range crowds {
-		row += fmt.Sprintf(" %.1f KiB |", float64(c.memory)/1024)
+		if n >= manySessions {
+			row += fmt.Sprintf(" %.1f KiB", float64(c.memory)/1024)
+		}
+		row += " |"
 		if c.isOurs() {
 			err = c.checkLog(w.messages * (rounds + 1))
 		}
