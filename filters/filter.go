@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 )
 
 // Filter is one configured filter. Its stages are the methods it has of the
@@ -16,6 +17,14 @@ type Filter any
 // ConnectFilter is asked when a client has connected.
 type ConnectFilter interface {
 	Connect(context.Context, *Session) Verdict
+}
+
+// AddressFilter is a ConnectFilter that knows its verdict from the client's
+// address alone, without waiting. It may be asked before there is a session, and
+// again in it: Connect gives the verdict that Address does.
+type AddressFilter interface {
+	ConnectFilter
+	Address(client netip.Addr) Verdict
 }
 
 // HeloFilter is asked at each HELO and EHLO, with Session.Helo set.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -20,6 +21,15 @@ func (l *loop) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	l.busy.Store(time.Now().UnixNano())
 	return conn, err
+}
+
+// SyscallConn returns the socket itself.
+func (l *loop) SyscallConn() (syscall.RawConn, error) {
+	socket, ok := l.Listener.(syscall.Conn)
+	if !ok {
+		return nil, syscall.EOPNOTSUPP
+	}
+	return socket.SyscallConn()
 }
 
 // stuck tells what is wrong with the loop, if a connection has been waiting for

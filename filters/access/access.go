@@ -31,6 +31,13 @@ soon as two looks at it see the same; replacing it by renaming a finished file
 over it is best. A file that is broken or gone is logged, and what it said
 before stays in force. When mailweir starts, it is an error.
 
+Who is denied is greeted all the same, and refused at RCPT, so that the log
+knows sender and recipient. With "action: drop", or delay_reject: connect, a
+client is refused as it connects, and a relay spends no session on it, unless
+there is more to hear of it first: PROXY, XCLIENT, TLS from the first octet,
+or what a filter in front of this one wants to know. That is how to be rid of
+many.
+
 Reasons:
 
     allowed   no further filter is asked in this session
@@ -49,7 +56,7 @@ type Config struct {
 // Kind describes these filters.
 var Kind = filters.Define(filters.Kind{Name: "access", Doc: doc}, Config{Reload: 10 * time.Second}, build)
 
-var _ filters.ConnectFilter = (*filter)(nil)
+var _ filters.AddressFilter = (*filter)(nil)
 
 type filter struct {
 	allow, deny list
@@ -71,10 +78,13 @@ func build(env filters.Env, c *Config) (filters.Filter, error) {
 
 var allowed = filters.Accepted("allowed")
 
-// Connect looks up the client. It neither allocates nor locks unless it
-// refuses.
 func (f *filter) Connect(_ context.Context, s *filters.Session) filters.Verdict {
-	client := s.Client.Addr()
+	return f.Address(s.Client.Addr())
+}
+
+// Address looks up the client. It neither allocates nor locks unless it
+// refuses.
+func (f *filter) Address(client netip.Addr) filters.Verdict {
 	switch {
 	case f.allow.contains(client):
 		return allowed

@@ -5,6 +5,7 @@ import "github.com/mailweir/mailweir/filters"
 // plan is the chain sorted by stage once, so that a stage asks only those who
 // have something to say.
 type plan struct {
+	address []step[filters.AddressFilter] // of connect, the first ones
 	connect []step[filters.ConnectFilter]
 	helo    []step[filters.HeloFilter]
 	mail    []step[filters.MailFilter]
@@ -26,8 +27,10 @@ type step[F any] struct {
 }
 
 func newPlan(entries []*entry) plan {
+	connect := steps[filters.ConnectFilter](entries, filters.Connect)
 	return plan{
-		connect: steps[filters.ConnectFilter](entries, filters.Connect),
+		address: byAddress(connect),
+		connect: connect,
 		helo:    steps[filters.HeloFilter](entries, filters.Helo),
 		mail:    steps[filters.MailFilter](entries, filters.Mail),
 		rcpt:    steps[filters.RcptFilter](entries, filters.Rcpt),

@@ -84,18 +84,30 @@ func (t *tally) end(how string) {
 	}
 }
 
-// turnAway counts a client that got no session. reason is "" if that is not for
-// a limit.
+// turnAway counts a client that got no session, and the limit that was hit, if it
+// was one.
 func (t *tally) turnAway(reason string) {
-	if t.Meters != nil {
-		t.door.TurnAway(t.listener[0])
+	if t.Meters == nil {
+		return
+	}
+	t.door.TurnAway(t.listener[0])
+	if reason != draining {
 		t.limit(reason)
 	}
 }
 
-// limit counts a limit that was hit, unless reason is "".
+// deny counts a client that was refused without a session, and what it was told,
+// as a session would.
+func (t *tally) deny(octets int) {
+	if t.Meters != nil {
+		t.door.Deny(t.listener[0], endRefused)
+		t.sent.Add(float64(octets), t.listener...)
+	}
+}
+
+// limit counts a limit that was hit.
 func (t *tally) limit(reason string) {
-	if t.Meters != nil && reason != "" {
+	if t.Meters != nil {
 		t.door.Limit(t.listener[0], reason)
 	}
 }

@@ -2,15 +2,11 @@ package relay
 
 import (
 	"context"
-	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
-	"time"
 
-	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/proxy/internal/door"
-	"github.com/mailweir/mailweir/proxy/smtp"
 )
 
 // Relay serves the sessions of one listener.
@@ -49,27 +45,20 @@ func (r *Relay) Serve(l net.Listener) error {
 	if closing {
 		return l.Close()
 	}
-	door.Accept(l, o.Log.With("listener", o.Name), r.accept)
+	door.Sift(l, o.Log.With("listener", o.Name), r.deny, r.accept)
 	return nil
 }
 
 // accept starts a session, or refuses it before anything is spent on it.
 func (r *Relay) accept(conn net.Conn) {
-	client := addrPort(conn.RemoteAddr())
+	client := door.Addr(conn.RemoteAddr())
 	t := r.enter()
 	counted := client.Addr()
 	if t.proxied(counted) {
 		counted = unknown
 	}
-	reason := ""
-	if t.MaxSessions > 0 && !r.mayJoin(t.MaxSessions) {
-		reason = "too_many_sessions_of_listener"
-	} else {
-		reason = t.Limiter.acquire(counted)
-	}
-	if reason != "" {
-		t.tally.turnAway(reason)
-		t.turnAway(conn, client, reason, tooManySessions)
+	if reason := r.full(t, counted); reason != "" {
+		t.dismiss(conn, t.turnAway(client, reason, tooManySessions))
 		r.leave(t)
 		return
 	}
@@ -79,8 +68,7 @@ func (r *Relay) accept(conn net.Conn) {
 		r.mu.Unlock()
 		s.stop()
 		t.Limiter.release(counted)
-		t.tally.turnAway("")
-		t.turnAway(conn, client, "draining", shuttingDown)
+		t.dismiss(conn, t.turnAway(client, draining, shuttingDown))
 		r.leave(t)
 		return
 	}
@@ -98,31 +86,19 @@ func (r *Relay) accept(conn net.Conn) {
 	}()
 }
 
+// full returns why there is no room for a session, or "": then it is counted in.
+func (r *Relay) full(t *terms, counted netip.Addr) (reason string) {
+	if t.MaxSessions > 0 && !r.mayJoin(t.MaxSessions) {
+		return "too_many_sessions_of_listener"
+	}
+	return t.Limiter.acquire(counted)
+}
+
 // mayJoin reports whether the listener has less than that many sessions.
 func (r *Relay) mayJoin(most int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.sessions) < most
-}
-
-// turnAway refuses a connection with one write into an empty socket buffer.
-func (t *terms) turnAway(conn net.Conn, client netip.AddrPort, reason string, reply filters.Reply) {
-	id := door.NewID()
-	reply = withID(named(reply, t.Hostname), id)
-	if t.TLS == nil || !t.TLS.Implicit { // else it would wait for something else
-		conn.SetWriteDeadline(time.Now().Add(time.Second))
-		conn.Write(smtp.AppendReply(nil, reply))
-	}
-	conn.Close()
-	t.Log.LogAttrs(t.relay.ctx, slog.LevelInfo, "refused",
-		slog.String("id", id),
-		slog.String("listener", t.Name),
-		slog.String("client", client.String()),
-		slog.String("stage", filters.Connect.String()),
-		slog.String("filter", "limits"),
-		slog.String("reason", reason),
-		slog.String("action", filters.Hangup.String()),
-		slog.String("reply", reply.String()))
 }
 
 // Shutdown stops accepting, ends idle sessions with 421, and lets transactions
@@ -169,12 +145,4 @@ func (r *Relay) closeListener(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
-}
-
-func addrPort(a net.Addr) netip.AddrPort {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		ap := tcp.AddrPort()
-		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-	}
-	return netip.AddrPort{}
 }

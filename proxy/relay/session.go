@@ -114,7 +114,7 @@ func newSession(r *terms, conn net.Conn, client netip.AddrPort, counted netip.Ad
 		Listener: r.Name,
 		Hostname: r.Hostname,
 		Client:   client,
-		Local:    addrPort(conn.LocalAddr()),
+		Local:    door.Addr(conn.LocalAddr()),
 		Load:     r.Limiter.load(),
 	}
 	if r.wants.Has(filters.Conduct) {

@@ -30,6 +30,10 @@ func main() {
 		}
 		return
 	}
+	if len(os.Args) == 3 && os.Args[1] == takeAll {
+		fmt.Fprintln(os.Stderr, "bench:", serveSink(os.Args[2]))
+		os.Exit(1)
+	}
 	output := flag.String("o", "", "`file` to write the figures into, between its markers")
 	rounds := flag.Int("rounds", 5, "rounds to measure, after one to warm up")
 	scale := flag.Float64("scale", 1, "factor for the number of messages")
@@ -59,6 +63,8 @@ var parts = []struct {
 	{"known", func(f *field, ctx context.Context, _ int, scale float64) (string, error) {
 		return f.measureKnown(ctx, scale)
 	}},
+	{"refused", (*field).measureRefused},
+	{"crowd", (*field).measureCrowd},
 	{"milters", (*field).measureMilters},
 }
 

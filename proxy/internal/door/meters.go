@@ -50,6 +50,13 @@ func (m *Meters) End(listener, how string) {
 	}
 }
 
+// Deny counts a client that was refused as in a session, but without one.
+func (m *Meters) Deny(listener, how string) {
+	if m != nil {
+		m.ended.Add(1, listener, how)
+	}
+}
+
 // TurnAway counts a client that got no session.
 func (m *Meters) TurnAway(listener string) {
 	if m != nil {

@@ -28,6 +28,7 @@ type PostfixOptions struct {
 	Default   string              // what becomes of mail without its milter, such as tempfail or accept
 	TLS       *Certificate        // offers STARTTLS with it
 	Logins    *DovecotInstance    // offers AUTH, and asks that who may log in
+	Screen    bool                // clients come to postscreen first
 	Netns     *Netns              // where it runs, on all addresses, and takes mail from everybody
 	Main      map[string]string   // more of main.cf; it wins over what is there
 	Services  []map[string]string // more places to take mail, each with settings that win over main.cf

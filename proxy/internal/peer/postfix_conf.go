@@ -45,7 +45,7 @@ smtpd_soft_error_limit = 1000
 `
 
 // masterCF is mainCF's table of programs.
-const masterCF = `%s inet n - n - - smtpd
+const masterCF = `%s inet n - n - %s
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -71,7 +71,7 @@ func (p *PostfixInstance) configure(t testing.TB, o PostfixOptions) {
 	old := time.Now().Add(-time.Minute)
 	for name, text := range map[string]string{
 		"main.cf":   p.mainCF(t, o),
-		"master.cf": p.services(o) + fmt.Sprintf(masterCF, o.place(p.Addr)), // Addr is the last to listen
+		"master.cf": p.services(o) + fmt.Sprintf(masterCF, o.place(p.Addr), o.front()), // Addr is the last to listen
 	} {
 		file := p.path("conf", name)
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
@@ -100,6 +100,14 @@ func (p *PostfixInstance) mainCF(t testing.TB, o PostfixOptions) string {
 		fmt.Fprintf(&main, "%s = %s\n", name, settings[name])
 	}
 	return main.String()
+}
+
+// front is who takes mail first, in master.cf.
+func (o PostfixOptions) front() string {
+	if o.Screen {
+		return "1 postscreen\nsmtpd pass - - n - - smtpd"
+	}
+	return "- smtpd"
 }
 
 // services are the lines of master.cf for o.Services.
