@@ -22,6 +22,7 @@ type Relay struct {
 	draining bool
 	sessions map[*session]struct{}
 	done     sync.WaitGroup
+	crew     *crew
 }
 
 // New returns a relay. It fails when the chain asks for what a relay cannot do.
@@ -29,7 +30,7 @@ func New(o Options) (*Relay, error) {
 	if err := o.Chain.Fits(Offers); err != nil {
 		return nil, err
 	}
-	r := &Relay{sessions: make(map[*session]struct{})}
+	r := &Relay{sessions: make(map[*session]struct{}), crew: newCrew()}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.terms = newTerms(r, o)
 	return r, nil
@@ -75,7 +76,7 @@ func (r *Relay) accept(conn net.Conn) {
 	r.sessions[s] = struct{}{}
 	r.done.Add(1)
 	r.mu.Unlock()
-	go func() {
+	r.crew.do(func() {
 		defer r.done.Done()
 		defer r.leave(t)
 		defer func() { t.Limiter.release(s.counted) }()
@@ -83,7 +84,7 @@ func (r *Relay) accept(conn net.Conn) {
 		r.mu.Lock()
 		delete(r.sessions, s)
 		r.mu.Unlock()
-	}()
+	})
 }
 
 // full returns why there is no room for a session, or "": then it is counted in.
@@ -114,6 +115,7 @@ func (r *Relay) Shutdown(ctx context.Context) error {
 	ended := make(chan struct{})
 	go func() {
 		r.done.Wait()
+		r.crew.dismiss()
 		close(ended)
 	}()
 	defer r.cancel()
