@@ -93,7 +93,7 @@ func (f *seer) check(t *testing.T, sent []byte, flags byte) {
 func addressesIn(sent string) (list []netip.Addr) {
 	for _, at := range xclient.FindAllStringIndex(sent, -1) {
 		args, _, _ := strings.Cut(sent[at[1]:], "\r\n")
-		if x, err := smtp.ParseXClient([]byte(strings.TrimLeft(args, " \t"))); err == nil && x.Addr.IsValid() {
+		if x, err := smtp.ParseXClient([]byte(strings.Trim(args, " \t"))); err == nil && x.Addr.IsValid() {
 			list = append(list, x.Addr)
 		}
 	}
