@@ -59,8 +59,11 @@ func follow(sent, heard []byte) (*dialogue, error) {
 	return d, nil
 }
 
-// isLast reports whether the session ends behind that reply.
-func isLast(r smtp.ServerReply) bool { return r.Code == 421 || r.Code == 521 }
+// isLast reports whether the session ends behind that reply. 521 of an upstream that
+// stays is a refusal like others; ours has an id.
+func isLast(r smtp.ServerReply) bool {
+	return r.Code == 421 || r.Code == 521 && bytes.Contains(r.Wire, []byte("(id "))
+}
 
 // reply takes the next reply; code is 0 when there is none.
 func (d *dialogue) reply() (code int) {
