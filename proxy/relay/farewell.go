@@ -17,11 +17,11 @@ func (s *session) farewell(err error) {
 		s.endTransaction(chain.Result{Reply: named(shuttingDown, s.relay.Hostname), Reason: "shutdown"})
 		s.say(shuttingDown)
 	case errors.Is(err, errSlow):
-		s.endTransaction(chain.Result{Reply: named(tooSlow, s.relay.Hostname), Filter: "limits", Reason: "text_too_slow"})
-		s.refuseSession("limits", "text_too_slow", tooSlow)
+		s.endTransaction(chain.Result{Reply: named(tooSlow, s.relay.Hostname), Filter: limits, Reason: "text_too_slow"})
+		s.refuseSession(limits, "text_too_slow", tooSlow)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.endTransaction(chain.Result{Reply: named(timedOut, s.relay.Hostname), Reason: "client_timeout"})
-		s.refuseSession("limits", "client_timeout", timedOut)
+		s.refuseSession(limits, "client_timeout", timedOut)
 	default: // the client is gone
 		s.endTransaction(chain.Result{Reason: "client_lost"})
 		return
@@ -49,7 +49,7 @@ func (s *session) linger() {
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	end := time.Now().Add(lingerWhole)
+	end := time.Now().Add(s.relay.short(lingerWhole))
 	buf := make([]byte, 4<<10)
 	for left := lingerOctets; left > 0 && time.Now().Before(end) && !s.cutOff(); {
 		s.conn.SetReadDeadline(time.Now().Add(lingerIdle))

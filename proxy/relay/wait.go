@@ -88,6 +88,7 @@ func (s *session) beginWait() error {
 	if s.deadline.IsZero() {
 		s.deadline = time.Now().Add(s.patience)
 	}
+	s.waitsUntil = s.deadline
 	return s.conn.SetReadDeadline(s.deadline)
 }
 
