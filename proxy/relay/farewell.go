@@ -29,11 +29,16 @@ func (s *session) farewell(err error) {
 	s.linger()
 }
 
-// Bounds of what is read of a client that has been told goodbye.
+// Bounds of what is read of a client that has been told goodbye: the rest of a
+// message, or of what it had sent ahead if it has itself to thank for its end. One
+// that floods us goes on in any case.
 const (
 	lingerOctets = 64 << 20
 	lingerIdle   = 2 * time.Second
 	lingerWhole  = 30 * time.Second
+
+	lingerGuiltyOctets = 4 << 20
+	lingerGuiltyWhole  = 5 * time.Second
 )
 
 // linger closes the connection so that the client gets to read what was said:
@@ -49,9 +54,13 @@ func (s *session) linger() {
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	end := time.Now().Add(s.relay.short(lingerWhole))
+	left, whole := lingerOctets, lingerWhole
+	if s.guilty() {
+		left, whole = lingerGuiltyOctets, lingerGuiltyWhole
+	}
+	end := time.Now().Add(s.relay.short(whole))
 	buf := make([]byte, 4<<10)
-	for left := lingerOctets; left > 0 && time.Now().Before(end) && !s.cutOff(); {
+	for left > 0 && time.Now().Before(end) && !s.cutOff() {
 		s.conn.SetReadDeadline(time.Now().Add(lingerIdle))
 		n, err := s.conn.Read(buf)
 		if err != nil {
@@ -59,6 +68,11 @@ func (s *session) linger() {
 		}
 		left -= n
 	}
+}
+
+// guilty reports whether the session ends for what the client did.
+func (s *session) guilty() bool {
+	return s.end == endLimit || s.end == endRefused || s.end == endTimeout || s.end == endProxy
 }
 
 func (s *session) cutOff() bool {
