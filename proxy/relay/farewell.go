@@ -3,7 +3,6 @@ package relay
 import (
 	"errors"
 	"os"
-	"time"
 
 	"github.com/mailweir/mailweir/filters/chain"
 )
@@ -27,52 +26,6 @@ func (s *session) farewell(err error) {
 		return
 	}
 	s.linger()
-}
-
-// Bounds of what is read of a client that has been told goodbye: the rest of a
-// message, or of what it had sent ahead if it has itself to thank for its end. One
-// that floods us goes on in any case.
-const (
-	lingerOctets = 64 << 20
-	lingerIdle   = 2 * time.Second
-	lingerWhole  = 30 * time.Second
-
-	lingerGuiltyOctets = 4 << 20
-	lingerGuiltyWhole  = 5 * time.Second
-)
-
-// linger closes the connection so that the client gets to read what was said:
-// an end with octets of its unread would take it away again.
-func (s *session) linger() {
-	if s.flush() != nil || s.goodbye && s.in.Buffered() == 0 {
-		return
-	}
-	if s.up != nil {
-		s.quitUpstream() // others may wait for its place
-	}
-	half, ok := s.conn.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
-		return
-	}
-	left, whole := lingerOctets, lingerWhole
-	if s.guilty() {
-		left, whole = lingerGuiltyOctets, lingerGuiltyWhole
-	}
-	end := time.Now().Add(s.relay.short(whole))
-	buf := make([]byte, 4<<10)
-	for left > 0 && time.Now().Before(end) && !s.cutOff() {
-		s.conn.SetReadDeadline(time.Now().Add(lingerIdle))
-		n, err := s.conn.Read(buf)
-		if err != nil {
-			return
-		}
-		left -= n
-	}
-}
-
-// guilty reports whether the session ends for what the client did.
-func (s *session) guilty() bool {
-	return s.end == endLimit || s.end == endRefused || s.end == endTimeout || s.end == endProxy
 }
 
 func (s *session) cutOff() bool {

@@ -27,6 +27,8 @@ type Crowd struct {
 	First string   // what is said then
 	Again string   // and again and again; "" for nothing
 	Pause time.Duration
+
+	Silent int // one client of so many says nothing at all; 0 for none
 }
 
 // perAddress is how many clients of a crowd share an address: what
@@ -76,7 +78,11 @@ func (c *Crowd) one(ctx context.Context, i int) error {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	t := talk{conn: conn}
-	for _, line := range c.Begin {
+	begin := c.Begin
+	if c.Silent > 0 && i%c.Silent == 0 {
+		begin = nil
+	}
+	for _, line := range begin {
 		if _, err := t.say(line); err != nil {
 			return nil // it was turned away
 		}

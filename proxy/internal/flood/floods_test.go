@@ -39,8 +39,8 @@ type scene struct {
 const few = 20
 
 var scenes = []scene{
-	{Crowd: flood.Crowd{Name: "idle", Does: "EHLO, then nothing", Begin: []string{"", ehlo}}, full: 9000, wants: []string{"client_timeout"},
-		listener: "timeouts: {command: $long}"},
+	{Crowd: flood.Crowd{Name: "idle", Does: "EHLO, then nothing, of each tenth not even that", Begin: []string{"", ehlo}, Silent: 10}, full: 10_000, wants: []string{"client_timeout"},
+		listener: "timeouts: {command: $long}", top: "max: 20000"},
 	{Crowd: flood.Crowd{Name: "crowded out", Does: "EHLO, then nothing, three times as many as sessions may be", Begin: []string{"", ehlo}, Rounds: 2}, full: 3000,
 		wants: []string{"too_many_sessions", "client_timeout"}, listener: "timeouts: {command: 5m}", top: "max: $third, stress: {share: 0.5, command: 2s}"},
 	{Crowd: flood.Crowd{Name: "connections", Does: "one network, 2000 a second", Rate: 2000, Begin: []string{"", ehlo}, First: "QUIT\r\n"}, full: 20_000,
