@@ -77,6 +77,7 @@ func (c *Crowd) one(ctx context.Context, i int) error {
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	conn.(*net.TCPConn).SetWriteBuffer(64 << 10) // what mailweir does not read is not to keep the sender busy
 	t := talk{conn: conn}
 	begin := c.Begin
 	if c.Silent > 0 && i%c.Silent == 0 {

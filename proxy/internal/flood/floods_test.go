@@ -166,6 +166,9 @@ func (s *scene) judge(t *testing.T, w *weir, r *flood.Result, failed int, late e
 	if r.RSS, err = w.PeakRSS(); err != nil {
 		t.Fatal(err)
 	}
+	if r.CPU, err = w.CPU(); err != nil {
+		t.Fatal(err)
+	}
 	t.Logf("%d connections in %v, %d failed; limits %v; %d messages, %d times deferred, slowest %v; %d KiB, %d goroutines",
 		r.Made, r.Took, failed, r.Limits, len(r.Sender.Sent), r.Sender.Deferred, r.Sender.Slowest, r.RSS>>10, r.Goroutines)
 	if late != nil {

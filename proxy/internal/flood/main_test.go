@@ -99,7 +99,7 @@ func newWeir(t *testing.T, binary peer.Mailweir, listener, top string, more ...s
 	w.Relay = binary.RelayWith(t, peer.RelayOptions{
 		Listener: up + listener,
 		More:     more,
-		Top:      "admin: {address: \"unix:" + socket + "\"}\n" + top,
+		Top:      "admin: {pprof: true, address: \"unix:" + socket + "\"}\n" + top,
 	})
 	w.watch = flood.NewWatch(socket)
 	t.Cleanup(w.watch.Close)

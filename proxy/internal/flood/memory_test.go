@@ -2,15 +2,16 @@ package flood_test
 
 import (
 	"bufio"
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
-	"fmt"
 	"github.com/mailweir/mailweir/proxy/internal/flood"
 	"github.com/mailweir/mailweir/proxy/internal/peer"
-	"path/filepath"
 )
 
 // lines reads line by line.
@@ -64,3 +65,52 @@ func TestMemoryLimit(t *testing.T) {
 		t.Errorf("%d MiB were in use, want no more than %d", peak>>20, most>>20)
 	}
 }
+
+// An idle session costs little memory, all in all: what the process uses more
+// when there are many, each with its upstream. FLOOD_FULL=1 is for as many as the
+// limit of open files allows.
+func TestIdleMemory(t *testing.T) {
+	const few, most = 100, 10 << 10
+	many := 1000
+	if os.Getenv("FLOOD_FULL") != "" {
+		many = 9500
+	}
+	w := newWeir(t, peer.BuildMailweir(t), "", "sessions: {max: 20000, max_per_client: 20000}\n")
+	for range few {
+		dialIdle(t, w.Addr)
+	}
+	resident, used := w.memory(t)
+	for range many - few {
+		dialIdle(t, w.Addr)
+	}
+	grown, _ := w.RSS()
+	residentNow, usedNow := w.memory(t)
+	n := int64(many - few)
+	t.Logf("%d idle sessions: %d octets each in use, resident %d, and %d before garbage was collected",
+		many, (usedNow-used)/n, (residentNow-resident)/n, (grown-resident)/n)
+	if each := (usedNow - used) / n; each > most {
+		t.Errorf("an idle session takes %d octets", each)
+	}
+}
+
+// memory returns what is resident, and what of the program's own memory is in
+// use, when garbage has been collected.
+func (w *weir) memory(t *testing.T) (resident, used int64) {
+	t.Helper()
+	for range 2 { // pools forget in two steps
+		if err := w.watch.Collect(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	metrics, err := w.watch.Look()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resident, err = w.RSS(); err != nil {
+		t.Fatal(err)
+	}
+	return resident, int64(metrics["go_memstats_heap_inuse_bytes"] + metrics["go_memstats_stack_inuse_bytes"])
+}
+
+// dialIdle is dial without a buffer that is kept.
+func dialIdle(t *testing.T, addr string) { dial(t, addr).in = nil }

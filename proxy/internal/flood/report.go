@@ -17,12 +17,13 @@ type Result struct {
 	Took       time.Duration
 	Limits     map[string]int // that were hit, by reason
 	Sender     *Sender
-	RSS        int64 // at most, in octets
-	Goroutines int   // at most
+	CPU        time.Duration // of mailweir
+	RSS        int64         // at most, in octets
+	Goroutines int           // at most
 }
 
-const head = "| flood | connections | turned away as | legitimate messages | slowest | memory, peak | goroutines, peak |\n" +
-	"| --- | --- | --- | ---: | ---: | ---: | ---: |\n"
+const head = "| flood | connections | turned away as | legitimate messages | slowest | CPU | memory, peak | goroutines, peak |\n" +
+	"| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |\n"
 
 // Table returns the results in Markdown.
 func Table(results []Result) string {
@@ -42,8 +43,8 @@ func (r Result) row() string {
 	if r.Sender.Deferred > 0 {
 		deferred = fmt.Sprintf(", after %d tries that were not taken", r.Sender.Deferred)
 	}
-	return fmt.Sprintf("| %s: %s | %d in %.0f s | %s | %d of %d%s | %.1f s | %.0f MiB | %d |\n", r.Crowd.Name, r.Crowd.Does, r.Made, r.Took.Seconds(),
-		strings.Join(reasons, ", "), len(r.Sender.Sent), len(r.Sender.Sent), deferred, r.Sender.Slowest.Seconds(), float64(r.RSS)/(1<<20), r.Goroutines)
+	return fmt.Sprintf("| %s: %s | %d in %.0f s | %s | %d of %d%s | %.1f s | %.1f s | %.0f MiB | %d |\n", r.Crowd.Name, r.Crowd.Does, r.Made, r.Took.Seconds(),
+		strings.Join(reasons, ", "), len(r.Sender.Sent), len(r.Sender.Sent), deferred, r.Sender.Slowest.Seconds(), r.CPU.Seconds(), float64(r.RSS)/(1<<20), r.Goroutines)
 }
 
 const (
