@@ -64,12 +64,12 @@ type session struct {
 	traffic traffic
 	end     string // how it ends; "" while that is not known
 
-	mu         sync.Mutex      // guards what drain and cut look at
-	waiting    bool            // for a command, outside of a transaction
-	waitsUntil time.Time       // so long
-	hearing    context.Context // of a Listen under way
-	draining   bool
-	isCut      bool
+	mu       sync.Mutex      // guards what drain and cut look at
+	waiting  bool            // for a command, outside of a transaction
+	hearing  context.Context // of a Listen under way
+	draining bool
+	hurried  bool // since it last began to wait
+	isCut    bool
 }
 
 // transaction is the relay's side of a mail transaction.
@@ -124,7 +124,7 @@ func newSession(r *terms, conn net.Conn, client netip.AddrPort, counted netip.Pr
 		s.conduct = &conduct{}
 	}
 	s.in = smtp.NewReader(source{s})
-	s.ctx, s.stop = context.WithCancel(r.relay.ctx)
+	s.ctx, s.stop = context.WithCancel(context.Background()) // whoever ends the relay cuts each session
 	return s
 }
 

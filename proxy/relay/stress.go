@@ -43,13 +43,26 @@ func (r *Relay) hurry() {
 }
 
 // hurry gives a client no longer for its next command than one has that begins
-// to wait now. Each wait is cut short once, or it would not end.
+// to wait now. Each wait is cut short once, or it would not end. The deadline is
+// the session's own but for while it waits.
 func (s *session) hurry(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	end := now.Add(s.relay.Stress.Command)
-	if s.waiting && !s.draining && end.Before(s.waitsUntil) {
-		s.waitsUntil = end
+	switch {
+	case !s.waiting:
+		s.hurried = true // it may be about to
+	case !s.draining && end.Before(s.deadline):
+		s.deadline = end
 		s.conn.SetReadDeadline(end)
 	}
+}
+
+// heed cuts a wait short that begins with what was true before the stress. It is
+// called with mu held.
+func (s *session) heed() {
+	if end := time.Now().Add(s.relay.Stress.Command); s.waiting && end.Before(s.deadline) {
+		s.deadline = end
+	}
+	s.hurried = false
 }

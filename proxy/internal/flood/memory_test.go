@@ -86,15 +86,15 @@ func TestIdleMemory(t *testing.T) {
 	grown, _ := w.RSS()
 	residentNow, usedNow := w.memory(t)
 	n := int64(many - few)
-	t.Logf("%d idle sessions: %d octets each in use, resident %d, and %d before garbage was collected",
+	t.Logf("%d idle sessions: %d octets each for objects and stacks, resident %d, and %d before garbage was collected",
 		many, (usedNow-used)/n, (residentNow-resident)/n, (grown-resident)/n)
 	if each := (usedNow - used) / n; each > most {
 		t.Errorf("an idle session takes %d octets", each)
 	}
 }
 
-// memory returns what is resident, and what of the program's own memory is in
-// use, when garbage has been collected.
+// memory returns what is resident, and what objects and stacks take, when garbage
+// has been collected.
 func (w *weir) memory(t *testing.T) (resident, used int64) {
 	t.Helper()
 	for range 2 { // pools forget in two steps
@@ -109,7 +109,7 @@ func (w *weir) memory(t *testing.T) (resident, used int64) {
 	if resident, err = w.RSS(); err != nil {
 		t.Fatal(err)
 	}
-	return resident, int64(metrics["go_memstats_heap_inuse_bytes"] + metrics["go_memstats_stack_inuse_bytes"])
+	return resident, int64(metrics["go_memstats_heap_alloc_bytes"] + metrics["go_memstats_stack_inuse_bytes"])
 }
 
 // dialIdle is dial without a buffer that is kept.
