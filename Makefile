@@ -43,7 +43,11 @@ ordeal: ## send MESSAGES each way through a mailweir that is killed, and write d
 	@ORDEAL_MESSAGES=$(MESSAGES) ORDEAL_REPORT=$(CURDIR)/cmd/mailweir/docs/reliability.md \
 		go test -race -timeout 12h -run '^TestNoLoss$$' -v ./proxy/internal/ordeal
 
+flood: ## let floods come over mailweir in great numbers while mail passes, and write down what was seen
+	@FLOOD_FULL=1 FLOOD_REPORT=$(CURDIR)/cmd/mailweir/docs/reliability.md \
+	go test -timeout 30m -run '^TestFloods$$' -v ./proxy/internal/flood
+
 failover: ## kill upstreams under load RUNS times, and tell what clients hear of it
 	@.ci/failover $(RUNS)
 
-.PHONY: help build run test lint bench fuzz ordeal failover
+.PHONY: help build run test lint bench fuzz ordeal flood failover

@@ -44,18 +44,25 @@ type Log struct {
 
 // Sessions limits how many clients are served at once.
 type Sessions struct {
-	Max          int `yaml:"max" min:"1" max:"1000000" doc:"most sessions at once"`
-	MaxPerClient int `yaml:"max_per_client" min:"1" max:"1000000" doc:"most sessions at once with one client address; of IPv6 addresses the /64 network counts as one client"`
-	NewPerClient int `yaml:"new_per_client" min:"0" max:"1000000" doc:"most sessions that one such client may begin in a second; 0 for no limit"`
+	Max           int           `yaml:"max" min:"1" max:"1000000" doc:"most sessions at once"`
+	MaxPerClient  int           `yaml:"max_per_client" min:"1" max:"1000000" doc:"most sessions at once with one client network"`
+	NewPerClient  int           `yaml:"new_per_client" min:"0" max:"1000000" doc:"most sessions that one client network may begin in a second; 0 for no limit"`
+	ClientNetwork ClientNetwork `yaml:"client_network" doc:"what is one client network for these limits, and for failed log-ins"`
 
 	MaxHeld filters.Bytes `yaml:"max_held" doc:"most octets of messages that are held until the verdict, in memory and in files, over all sessions; beyond that messages are answered with 452; 0 for no limit"`
 	Stress  Stress        `yaml:"stress" doc:"how to behave while there are many sessions"`
 }
 
+// ClientNetwork is how large the networks are that clients are counted by.
+type ClientNetwork struct {
+	IPv4 int `yaml:"ipv4" min:"8" max:"32" doc:"length of the prefix, in bits, of IPv4 addresses that count as one client; 32 for each address by itself"`
+	IPv6 int `yaml:"ipv6" min:"16" max:"128" doc:"the same of IPv6 addresses; a customer mostly has a /64 or more"`
+}
+
 // Stress shortens waits for clients while there are many.
 type Stress struct {
 	Share     float64       `yaml:"share" min:"0" max:"1" doc:"from this share of max sessions on waits are shorter; 0 for never"`
-	Command   time.Duration `yaml:"command" min:"10ms" doc:"longest wait then for a client's next command"`
+	Command   time.Duration `yaml:"command" min:"10ms" doc:"longest wait then for a client's next command, for its TLS handshake, and for it to take a reply"`
 	DataBlock time.Duration `yaml:"data_block" min:"10ms" doc:"longest wait then for a client's next piece of message text"`
 }
 
@@ -108,7 +115,7 @@ func defaults() Config {
 	return Config{
 		Log:          Log{Level: "info", Format: Text},
 		DrainTimeout: 30 * time.Second,
-		Sessions: Sessions{Max: 1000, MaxPerClient: 50, MaxHeld: 1 << 30,
+		Sessions: Sessions{Max: 1000, MaxPerClient: 50, ClientNetwork: ClientNetwork{IPv4: 32, IPv6: 64}, MaxHeld: 1 << 30,
 			Stress: Stress{Share: 0.8, Command: 10 * time.Second, DataBlock: 30 * time.Second}},
 		DNS: DNS{
 			AttemptTimeout: 2 * time.Second,

@@ -31,10 +31,12 @@ type Listener struct {
 	Errors      int `yaml:"errors" min:"1" max:"1000000" doc:"after so many errors without a delivered message between them the session is ended with 421"`
 	CommandLine int `yaml:"command_line" min:"512" max:"65536" doc:"longest command line in octets, CRLF included (RFC 5321 section 4.5.3.1.4)"`
 
-	MaxSessions     int `yaml:"max_sessions" min:"0" max:"1000000" doc:"most sessions at once on this listener; 0 for no limit but those of sessions"`
-	MaxCommands     int `yaml:"max_commands" min:"0" max:"100000000" doc:"after so many commands without a delivered message between them the session is ended with 421; 0 for no limit"`
-	MaxTransactions int `yaml:"max_transactions" min:"0" max:"100000000" doc:"after so many messages the session is ended with 421 when the next begins; 0 for no limit"`
-	MinDataRate     int `yaml:"min_data_rate" min:"0" max:"1000000" doc:"least octets per second of message text: a message has the time of timeouts.data_block in all, and one second more for each so many octets that have come; 0 for no limit"`
+	MaxSessions          int `yaml:"max_sessions" min:"0" max:"1000000" doc:"most sessions at once on this listener; 0 for no limit but those of sessions"`
+	MaxCommands          int `yaml:"max_commands" min:"0" max:"100000000" doc:"after so many commands without a delivered message between them the session is ended with 421; 0 for no limit"`
+	MaxTransactions      int `yaml:"max_transactions" min:"0" max:"100000000" doc:"after so many messages the session is ended with 421 when the next begins; 0 for no limit"`
+	MaxRecipients        int `yaml:"max_recipients" min:"1" max:"1000000" doc:"most recipients of a message; those beyond are answered with 452, and the client sends it to them in another transaction (RFC 5321 section 4.5.3.1.8 wants 100 or more)"`
+	MaxSessionRecipients int `yaml:"max_session_recipients" min:"0" max:"100000000" doc:"after so many recipients, accepted or not, the session is ended with 421 when the next is named; 0 for no limit"`
+	MinDataRate          int `yaml:"min_data_rate" min:"0" max:"1000000" doc:"least octets per second of message text: a message has the time of timeouts.data_block in all, and one second more for each so many octets that have come; 0 for no limit"`
 
 	Timeouts Timeouts `yaml:"timeouts" doc:"how long to wait (RFC 5321 section 4.5.3.2)"`
 
@@ -47,7 +49,7 @@ type Listener struct {
 // Auth is how far clients may try to log in.
 type Auth struct {
 	WithoutTLS  bool          `yaml:"without_tls" doc:"offer AUTH without TLS too, where others can read the password (RFC 4954 section 4)"`
-	MaxFailures int           `yaml:"max_failures" min:"0" max:"1000000" doc:"after so many failed log-ins from a client's address, of IPv6 its /64 network, it may not try again; 0 for no limit"`
+	MaxFailures int           `yaml:"max_failures" min:"0" max:"1000000" doc:"after so many failed log-ins from a client network it may not try again; 0 for no limit"`
 	Window      time.Duration `yaml:"window" min:"1s" max:"24h" doc:"for how long a failed log-in counts"`
 }
 
@@ -77,15 +79,16 @@ type UpstreamTimeouts struct {
 // SetDefaults fills a listener with its defaults.
 func (l *Listener) SetDefaults() {
 	*l = Listener{
-		Mode:        Relay,
-		TLS:         TLS{MinVersion: "1.2", ClientCertificates: NoCertificate},
-		Auth:        Auth{MaxFailures: 10, Window: 10 * time.Minute},
-		BareNewline: RejectText,
-		NUL:         RejectText,
-		Errors:      20,
-		CommandLine: 2048,
-		MaxCommands: 10_000,
-		MinDataRate: 500,
+		Mode:          Relay,
+		TLS:           TLS{MinVersion: "1.2", ClientCertificates: NoCertificate},
+		Auth:          Auth{MaxFailures: 10, Window: 10 * time.Minute},
+		BareNewline:   RejectText,
+		NUL:           RejectText,
+		Errors:        20,
+		CommandLine:   2048,
+		MaxCommands:   10_000,
+		MaxRecipients: 1000,
+		MinDataRate:   500,
 		Timeouts: Timeouts{
 			Command:     5 * time.Minute,
 			DataBlock:   3 * time.Minute,

@@ -82,6 +82,8 @@ func relayOptions(l configs.Listener, c *chain.Chain, log *slog.Logger) relay.Op
 		MaxSessions:     l.MaxSessions,
 		MaxCommands:     l.MaxCommands,
 		MaxTransactions: l.MaxTransactions,
+		MaxRcpts:        l.MaxRecipients,
+		MaxSessionRcpts: l.MaxSessionRecipients,
 		MinRate:         l.MinDataRate,
 
 		Timeouts: relay.Timeouts{

@@ -52,7 +52,9 @@ func newShared(cfg *configs.Config, log *slog.Logger) (*shared, error) {
 
 // resize changes the limits that all sessions share.
 func (s *shared) resize(c configs.Sessions) {
-	s.limiter.Resize(c.Max, c.MaxPerClient)
+	n := relay.Networks(c.ClientNetwork)
+	s.limiter.Resize(c.Max, c.MaxPerClient, n)
+	s.failures.Resize(n)
 	s.limiter.SetRate(c.NewPerClient)
 	s.room.Resize(int64(c.MaxHeld))
 }

@@ -29,7 +29,7 @@ func (s *session) auth(cmd smtp.Command) error {
 		return nil
 	}
 	if s.guessesOn() {
-		s.refuseSession("limits", "auth_failures", tooManyFails)
+		s.refuseSession(limits, "auth_failures", tooManyFails)
 		return errEnd
 	}
 	if err := s.needUpstream(); err != nil {

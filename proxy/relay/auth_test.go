@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -161,8 +162,8 @@ const wrong = "AUTH PLAIN AGpvZQB3cm9uZw==\r\n"
 
 // Failures are counted for a client's network, over sessions and listeners.
 func TestAuthFailures(t *testing.T) {
-	now := time.Now()
-	failures := relay.NewFailures(100, func() time.Time { return now })
+	start, passed := time.Now(), atomic.Int64{}
+	failures := relay.NewFailures(100, func() time.Time { return start.Add(time.Duration(passed.Load())) })
 	mx, log := guessing(t, failures, nil)
 	submission, _ := guessing(t, failures, nil)
 	c := mx.from("198.51.100.7:1")
@@ -183,7 +184,7 @@ func TestAuthFailures(t *testing.T) {
 	mx.from("[2001:db8::3]:1").say(wrong, "421")
 	mx.from("[2001:db8:0:1::3]:1").say(wrong, "535")
 	mx.from("198.51.100.7:1").say("MAIL FROM:<a@x.example>\r\n", "250")
-	now = now.Add(10 * time.Minute)
+	passed.Store(int64(10 * time.Minute))
 	mx.from("198.51.100.7:1").say("AUTH PLAIN "+b64("\x00joe\x00secret")+"\r\n", "235")
 }
 

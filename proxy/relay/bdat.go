@@ -73,8 +73,7 @@ func (s *session) swallowChunk(size int64, before int) error {
 
 func (s *session) swallow(size int64) error {
 	if size > maxSwallowed {
-		s.say(tooLong)
-		s.countRefusal(limits, "text_without_end")
+		s.refuseSession(limits, "text_without_end", tooLong)
 		return errEnd
 	}
 	for size > 0 {

@@ -1,7 +1,6 @@
 package relay_test
 
 import (
-	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -9,33 +8,8 @@ import (
 	"time"
 
 	"github.com/mailweir/mailweir/filters"
-	"github.com/mailweir/mailweir/filters/filtertest"
 	"github.com/mailweir/mailweir/proxy/relay"
 )
-
-// What a session may do in all is bounded, refused with a reason, and counted.
-func TestSessionBounds(t *testing.T) {
-	mail := envelope + "DATA\r\n" + letter + ".\r\n"
-	for reason, c := range map[string]struct {
-		client, want string
-		change       func(*relay.Options)
-	}{
-		"too_many_commands":     {strings.Repeat("NOOP\r\n", 9), "220 250 250 250 421", func(o *relay.Options) { o.MaxCommands = 3 }},
-		"too_many_transactions": {hello + mail + mail, "220 250 250 250 354 250 421", func(o *relay.Options) { o.MaxTransactions = 1 }},
-	} {
-		p, m := newPlay(t, c.client), filtertest.NewMetrics()
-		p.options.Meters = metered(m)
-		c.change(&p.options)
-		p.run(t)
-		p.wantCodes(t, c.want)
-		if got := p.journal.with("refused"); !strings.Contains(got, "filter=limits reason="+reason+" ") {
-			t.Errorf("the log has %q, want %s", got, reason)
-		}
-		if got, want := fmt.Sprint(m.All("mailweir_limits_total")), "map[test "+reason+":1]"; got != want {
-			t.Errorf("limits hit are %s, want %s", got, want)
-		}
-	}
-}
 
 // A delivered message shows that the client means well.
 func TestCommandsAreForgiven(t *testing.T) {
@@ -44,16 +18,6 @@ func TestCommandsAreForgiven(t *testing.T) {
 	p.run(t)
 	if got := p.codes(t); !strings.HasSuffix(got, "250 221") {
 		t.Errorf("the client heard %s", got)
-	}
-}
-
-func TestListenerLimit(t *testing.T) {
-	r := newRig(t, func(o *relay.Options) { o.MaxSessions = 1 })
-	r.dial().say("", "220")
-	r.dial().say("", "421")
-	r.dial().say("", "421") // accepted by who has logged the refusal before
-	if got := r.journal.with("refused"); !strings.Contains(got, "reason=too_many_sessions_of_listener ") {
-		t.Errorf("the log has %q", got)
 	}
 }
 
@@ -116,20 +80,39 @@ func TestSlowText(t *testing.T) {
 	}
 }
 
-// Under stress waits are shorter.
+// Under stress waits are shorter, those too that have begun before it.
 func TestStress(t *testing.T) {
 	r := newRig(t, func(o *relay.Options) {
-		o.Limiter = relay.NewLimiter(2, 0)
-		o.Stress = relay.Stress{Share: 1, Command: 50 * time.Millisecond, DataBlock: 50 * time.Millisecond}
+		o.Limiter = relay.NewLimiter(3, 0)
+		o.Stress = relay.Stress{Share: 0.6, Command: 500 * time.Millisecond, DataBlock: 500 * time.Millisecond}
+		o.Timeouts.Command = time.Hour
 	})
 	one := r.dial()
 	one.say("", "220")
 	two := r.dial()
 	two.say("", "220", "421")
 	two.wantEnd()
-	two.Close()
-	r.ended(1)
-	one.say("NOOP\r\n", "250")
+	one.say("", "421")
+	r.ended(0)
+	three := r.dial() // there is none now
+	three.say("", "220")
+	three.say("NOOP\r\n", "250")
+}
+
+// So is that for a handshake.
+func TestStressBeforeTLS(t *testing.T) {
+	r, _ := newTLSRig(t, func(o *relay.Options) {
+		o.Limiter = relay.NewLimiter(1, 0)
+		o.Stress = relay.Stress{Share: 1, Command: 500 * time.Millisecond, DataBlock: time.Hour}
+		o.TLS.Implicit = true
+		o.Timeouts.Handshake = time.Hour
+	})
+	c := r.dial()
+	c.wantEnd()
+	r.ended(0)
+	if log := r.journal.with("TLS handshake failed"); !strings.Contains(log, "reason=handshake_too_slow") {
+		t.Errorf("the log has %v", r.journal.records)
+	}
 }
 
 // A message for which there is no room is refused for now, and the session goes
@@ -159,5 +142,28 @@ func TestNoRoom(t *testing.T) {
 				t.Errorf("%d octets are still taken", room.Taken())
 			}
 		})
+	}
+}
+
+// A client that names more recipients than a message may have still sends it to
+// those that fit, and is ended only if it goes on and on.
+func TestRecipientsBeyond(t *testing.T) {
+	rcpts := func(n int) string { return strings.Repeat("RCPT TO:<b@y.example>\r\n", n) }
+	for _, c := range []struct {
+		beyond int
+		end    string
+	}{
+		{1000, " 452 354 250 221"},
+		{100_000, " 452 421"},
+	} {
+		p := newPlay(t, hello+"MAIL FROM:<a@x.example>\r\n"+rcpts(100+c.beyond)+"DATA\r\n"+letter+".\r\nQUIT\r\n")
+		p.options.MaxRcpts = 100
+		p.run(t)
+		if got := p.codes(t); strings.Count(got, "250") < 102 || !strings.HasSuffix(got, c.end) {
+			t.Errorf("with %d recipients beyond: %d replies, that end in %s", c.beyond, len(got)/4, got[len(got)-20:])
+		}
+		if n := strings.Count(p.journal.all(), "reason=too_many_recipients "); n != 1 {
+			t.Errorf("%d records", n)
+		}
 	}
 }

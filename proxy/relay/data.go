@@ -192,7 +192,8 @@ func (s *session) lostClient(err error) error {
 // tooLong ends a session whose message has no end.
 func (s *session) tooLong() error {
 	r := withID(tooLong, s.run.Transaction().ID())
-	s.endTransaction(chain.Result{Reply: r, Filter: "limits", Reason: "text_without_end"})
+	s.endTransaction(chain.Result{Reply: r, Filter: limits, Reason: "text_without_end"})
+	s.relay.tally.limit("text_without_end")
 	s.endsBy(endLimit)
 	s.say(r)
 	return errEnd
@@ -275,7 +276,8 @@ func (s *session) refuseMessage() error {
 	d := s.tx.content.end()
 	if s.tx.content.tooLarge {
 		d.Reply = withID(d.Reply, id)
-		s.endTransaction(chain.Result{Reply: d.Reply, Filter: "limits", Reason: "header_too_large"})
+		s.endTransaction(chain.Result{Reply: d.Reply, Filter: limits, Reason: "header_too_large"})
+		s.relay.tally.limit("header_too_large")
 	}
 	if d.Action == filters.Continue {
 		d.Reply = withID(notConfirmed, id) // nobody has taken the message

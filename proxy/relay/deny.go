@@ -27,10 +27,11 @@ func (r *Relay) deny(client netip.AddrPort) (words []byte) {
 			words = nil // the session comes to the same, and survives it
 		}
 	}()
-	if reason := r.full(t, client.Addr()); reason != "" {
+	as, reason := r.full(t, client.Addr())
+	if reason != "" {
 		return t.turnAway(client, reason, tooManySessions)
 	}
-	t.Limiter.release(client.Addr())
+	t.Limiter.release(as)
 	d := denial.Settle(r.ctx, &filters.Session{ID: door.NewID(), Listener: t.Name, Client: client})
 	words = smtp.AppendReply(make([]byte, 0, maxWords), named(d.Reply, t.Hostname))
 	t.tally.deny(len(words))

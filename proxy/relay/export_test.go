@@ -8,8 +8,8 @@ import (
 func (l *Limiter) Counted() (sessions, networks int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.all, len(l.clients)
+	return int(l.all.Load()), len(l.clients)
 }
 
-// Network returns what a client is counted by.
-func Network(client netip.Addr) netip.Prefix { return network(client) }
+// Of returns what a client is counted by.
+func (n Networks) Of(client netip.Addr) netip.Prefix { return n.of(client) }

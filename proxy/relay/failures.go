@@ -8,8 +8,8 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// Failures counts failed log-ins for each client network: an IPv4 address, or
-// an IPv6 /64. It is safe for concurrent use. Nil counts nothing.
+// Failures counts failed log-ins for each client network. It is safe for
+// concurrent use. Nil counts nothing.
 //
 // A window begins with a network's first failure and does not move: a network
 // that is over its limit is free again when that window has passed. So it has
@@ -26,6 +26,7 @@ import (
 type Failures struct {
 	mu       sync.Mutex
 	now      func() time.Time
+	by       Networks
 	networks *simplelru.LRU[netip.Prefix, failed]
 }
 
@@ -39,7 +40,14 @@ type failed struct {
 // least. A network takes some 250 octets.
 func NewFailures(entries int, now func() time.Time) *Failures {
 	networks, _ := simplelru.NewLRU[netip.Prefix, failed](max(entries, 1), nil) // it fails for sizes below 1
-	return &Failures{now: now, networks: networks}
+	return &Failures{now: now, by: OwnAddress, networks: networks}
+}
+
+// Resize changes what clients are counted by from now on.
+func (f *Failures) Resize(n Networks) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.by = n
 }
 
 // Add counts a failure of the client's network, and returns how many there are
@@ -51,7 +59,7 @@ func (f *Failures) Add(client netip.Addr, window time.Duration) (n int) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	network := network(client)
+	network := f.by.of(client)
 	known, ok := f.networks.Get(network)
 	if now := f.now(); !ok || now.Sub(known.since) >= window {
 		known = failed{since: now}
@@ -71,7 +79,7 @@ func (f *Failures) Over(client netip.Addr, limit int, window time.Duration) bool
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	network := network(client)
+	network := f.by.of(client)
 	known, ok := f.networks.Get(network)
 	if ok && f.now().Sub(known.since) >= window {
 		f.networks.Remove(network)

@@ -3,7 +3,6 @@ package relay
 import (
 	"errors"
 	"os"
-	"time"
 
 	"github.com/mailweir/mailweir/filters/chain"
 )
@@ -17,48 +16,16 @@ func (s *session) farewell(err error) {
 		s.endTransaction(chain.Result{Reply: named(shuttingDown, s.relay.Hostname), Reason: "shutdown"})
 		s.say(shuttingDown)
 	case errors.Is(err, errSlow):
-		s.endTransaction(chain.Result{Reply: named(tooSlow, s.relay.Hostname), Filter: "limits", Reason: "text_too_slow"})
-		s.refuseSession("limits", "text_too_slow", tooSlow)
+		s.endTransaction(chain.Result{Reply: named(tooSlow, s.relay.Hostname), Filter: limits, Reason: "text_too_slow"})
+		s.refuseSession(limits, "text_too_slow", tooSlow)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.endTransaction(chain.Result{Reply: named(timedOut, s.relay.Hostname), Reason: "client_timeout"})
-		s.refuseSession("limits", "client_timeout", timedOut)
+		s.refuseSession(limits, "client_timeout", timedOut)
 	default: // the client is gone
 		s.endTransaction(chain.Result{Reason: "client_lost"})
 		return
 	}
 	s.linger()
-}
-
-// Bounds of what is read of a client that has been told goodbye.
-const (
-	lingerOctets = 64 << 20
-	lingerIdle   = 2 * time.Second
-	lingerWhole  = 30 * time.Second
-)
-
-// linger closes the connection so that the client gets to read what was said:
-// an end with octets of its unread would take it away again.
-func (s *session) linger() {
-	if s.flush() != nil || s.goodbye && s.in.Buffered() == 0 {
-		return
-	}
-	if s.up != nil {
-		s.quitUpstream() // others may wait for its place
-	}
-	half, ok := s.conn.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
-		return
-	}
-	end := time.Now().Add(lingerWhole)
-	buf := make([]byte, 4<<10)
-	for left := lingerOctets; left > 0 && time.Now().Before(end) && !s.cutOff(); {
-		s.conn.SetReadDeadline(time.Now().Add(lingerIdle))
-		n, err := s.conn.Read(buf)
-		if err != nil {
-			return
-		}
-		left -= n
-	}
 }
 
 func (s *session) cutOff() bool {

@@ -118,7 +118,7 @@ func (s *session) relayReply(a ask, reply smtp.ServerReply) error {
 
 // sayWire queues a reply of the upstream, as it is.
 func (s *session) sayWire(reply smtp.ServerReply) {
-	if reply.Code >= 400 {
+	if reply.Code >= 400 && (reply.Code != 452 || !s.overshoots(reply.Reply())) {
 		s.errors++
 	}
 	s.out = append(s.out, reply.Wire...)
@@ -233,9 +233,6 @@ func (s *session) endTransaction(res chain.Result) {
 	s.tx.content.close()
 	if s.run.Transaction() != nil {
 		s.run.Done(res)
-	}
-	if res.Filter == limits {
-		s.relay.tally.limit(res.Reason)
 	}
 	s.countTraffic()
 }

@@ -179,7 +179,8 @@ func (s *session) refusedHeld(reply smtp.ServerReply) error {
 func (s *session) cannotHold(err error) error {
 	s.log(slog.LevelError, "message cannot be held", "error", err.Error())
 	r := withID(noRoom, s.run.Transaction().ID())
-	s.endTransaction(chain.Result{Reply: r, Filter: "limits", Reason: "no_room"})
+	s.endTransaction(chain.Result{Reply: r, Filter: limits, Reason: "no_room"})
+	s.relay.tally.limit("no_room")
 	s.say(r)
 	return s.resetUpstream()
 }

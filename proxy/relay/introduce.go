@@ -64,7 +64,7 @@ func (s *session) hearProxy() error {
 }
 
 func (s *session) readProxy() (haproxy.Header, error) {
-	if err := s.allow(s.relay.Timeouts.Header); err != nil {
+	if err := s.allow(s.relay.short(s.relay.Timeouts.Header)); err != nil {
 		return haproxy.Header{}, err
 	}
 	defer s.endWait()
@@ -80,11 +80,12 @@ func (s *session) allow(patience time.Duration) error {
 // counts has the session count as one of that client. If there is no place for
 // it, the answer is queued.
 func (s *session) counts(client netip.Addr) error {
-	if reason := s.relay.Limiter.move(s.counted, client); reason != "" {
-		s.refuseAt(filters.Connect, "limits", reason, tooManySessions)
+	as, reason := s.relay.Limiter.move(s.counted, client)
+	s.counted = as
+	if reason != "" {
+		s.refuseAt(filters.Connect, limits, reason, tooManySessions)
 		return errEnd
 	}
-	s.counted = client
 	return nil
 }
 

@@ -3,38 +3,49 @@ package relay
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 )
 
-// Limiter bounds the sessions of a process, in all and for each client
-// network: an IPv4 address, or an IPv6 /64.
+// Limiter bounds the sessions of a process, in all and for each client network.
 type Limiter struct {
-	mu      sync.Mutex
-	max     int
-	each    int // most of one client
-	all     int
-	clients map[netip.Prefix]int
-	rate    rate
+	mu       sync.Mutex
+	max, all atomic.Int64 // sessions that may be, and are; changed with mu held
+	each     int          // most of one network
+	networks Networks
+	clients  map[netip.Prefix]int
+	rate     rate
 }
 
 // NewLimiter returns a limiter. 0 is no limit.
 func NewLimiter(max, perClient int) *Limiter {
-	return &Limiter{max: max, each: perClient, clients: make(map[netip.Prefix]int)}
+	l := &Limiter{networks: OwnAddress, clients: make(map[netip.Prefix]int)}
+	l.Resize(max, perClient, OwnAddress)
+	return l
 }
 
-// Resize changes the limits for the sessions that begin from now on. 0 is no
-// limit.
-func (l *Limiter) Resize(max, perClient int) {
+// Resize changes the limits, and what clients are counted by, for the sessions
+// that begin from now on. 0 is no limit.
+func (l *Limiter) Resize(max, perClient int, n Networks) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.max, l.each = max, perClient
+	l.max.Store(int64(max))
+	l.each, l.networks = perClient, n
 }
 
-// network returns what a client is counted by.
-func network(client netip.Addr) netip.Prefix {
+// Networks says how large the networks are that clients are counted by, in bits
+// of their prefix.
+type Networks struct{ IPv4, IPv6 int }
+
+// OwnAddress counts clients by what one of them mostly has to itself.
+var OwnAddress = Networks{IPv4: 32, IPv6: 64}
+
+// of returns what a client is counted by: nothing if it has no address, such as
+// one whose proxy has yet to say who it is.
+func (n Networks) of(client netip.Addr) netip.Prefix {
 	client = client.Unmap()
-	bits := 32
+	bits := n.IPv4
 	if client.Is6() {
-		bits = 64
+		bits = n.IPv6
 	}
 	p, _ := client.Prefix(bits)
 	return p
@@ -44,50 +55,51 @@ func network(client netip.Addr) netip.Prefix {
 // no limit but that of all sessions.
 var unknown netip.Addr
 
-// acquire counts a session in. It returns why not, or "".
-func (l *Limiter) acquire(client netip.Addr) (reason string) {
+// acquire counts a session in, as one of the network that it returns. Or it
+// returns why not.
+func (l *Limiter) acquire(client netip.Addr) (as netip.Prefix, reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.max > 0 && l.all >= l.max {
-		return "too_many_sessions"
+	if max := l.max.Load(); max > 0 && l.all.Load() >= max {
+		return as, "too_many_sessions"
 	}
-	if reason := l.enter(client); reason != "" {
-		return reason
+	as = l.networks.of(client)
+	if reason := l.enter(as); reason != "" {
+		return as, reason
 	}
-	l.all++
-	return ""
+	l.all.Add(1)
+	return as, ""
 }
 
-// move counts a session as one of another client. It returns why not, or "":
-// then it still counts as before.
-func (l *Limiter) move(from, to netip.Addr) (reason string) {
+// move counts a session as one of another client, and returns what it counts as
+// now. Or it returns why not: then it still counts as before.
+func (l *Limiter) move(from netip.Prefix, client netip.Addr) (as netip.Prefix, reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if network(from) == network(to) {
-		return ""
+	to := l.networks.of(client)
+	if from == to {
+		return from, ""
 	}
 	if reason := l.enter(to); reason != "" {
-		return reason
+		return from, reason
 	}
 	l.leave(from)
-	return ""
+	return to, ""
 }
 
-// enter counts a session of a client, with mu held.
-func (l *Limiter) enter(client netip.Addr) (reason string) {
-	n := network(client)
-	if l.each > 0 && client != unknown && l.clients[n] >= l.each {
+// enter counts a session of a network, with mu held.
+func (l *Limiter) enter(n netip.Prefix) (reason string) {
+	if l.each > 0 && n.IsValid() && l.clients[n] >= l.each {
 		return "too_many_sessions_of_client"
 	}
-	if client != unknown && !l.rate.take(n) {
+	if n.IsValid() && !l.rate.take(n) {
 		return "too_many_new_sessions_of_client"
 	}
 	l.clients[n]++
 	return ""
 }
 
-func (l *Limiter) leave(client netip.Addr) {
-	n := network(client)
+func (l *Limiter) leave(n netip.Prefix) {
 	if l.clients[n]--; l.clients[n] == 0 {
 		delete(l.clients, n)
 	}
@@ -96,18 +108,17 @@ func (l *Limiter) leave(client netip.Addr) {
 // load returns the share of the sessions that may be which there are, 0 if
 // there is no limit.
 func (l *Limiter) load() float64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.max <= 0 {
+	max := l.max.Load()
+	if max <= 0 {
 		return 0
 	}
-	return float64(l.all) / float64(l.max)
+	return float64(l.all.Load()) / float64(max)
 }
 
-// release counts it out.
-func (l *Limiter) release(client netip.Addr) {
+// release counts a session out that counts as that.
+func (l *Limiter) release(as netip.Prefix) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.all--
-	l.leave(client)
+	l.all.Add(-1)
+	l.leave(as)
 }

@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"bufio"
 	"net/netip"
 	"strings"
 	"testing"
@@ -11,20 +12,47 @@ import (
 
 func soon() time.Time { return time.Now().Add(200 * time.Millisecond) }
 
-func TestNetwork(t *testing.T) {
-	for client, want := range map[string]string{
-		"192.0.2.7":            "192.0.2.7/32",
-		"::ffff:192.0.2.7":     "192.0.2.7/32",
-		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
-		"fe80::1%eth0":         "fe80::/64",
+func TestNetworks(t *testing.T) {
+	wide := relay.Networks{IPv4: 24, IPv6: 48}
+	for _, c := range []struct {
+		by           relay.Networks
+		client, want string
+	}{
+		{relay.OwnAddress, "192.0.2.7", "192.0.2.7/32"},
+		{relay.OwnAddress, "::ffff:192.0.2.7", "192.0.2.7/32"},
+		{relay.OwnAddress, "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"},
+		{relay.OwnAddress, "fe80::1%eth0", "fe80::/64"},
+		{wide, "192.0.2.7", "192.0.2.0/24"},
+		{wide, "2001:db8:1:2:3:4:5:6", "2001:db8:1::/48"},
 	} {
-		if got := relay.Network(netip.MustParseAddr(client)).String(); got != want {
-			t.Errorf("%s is counted as %s, want %s", client, got, want)
+		if got := c.by.Of(netip.MustParseAddr(c.client)).String(); got != c.want {
+			t.Errorf("%s is counted as %s, want %s", c.client, got, c.want)
 		}
 	}
-	if got := relay.Network(netip.Addr{}); got.IsValid() {
+	if got := relay.OwnAddress.Of(netip.Addr{}); got.IsValid() {
 		t.Errorf("no address is counted as %s", got)
 	}
+}
+
+// clientAt is a client at another address of the loopback network.
+func (r *rig) clientAt(address string) *client {
+	r.Helper()
+	conn := r.dialFrom(address)
+	r.Cleanup(func() { conn.Close() })
+	return &client{r.T, conn, bufio.NewReader(conn)}
+}
+
+// All clients of a network share its limit, also when that is changed while
+// sessions are open.
+func TestClientNetwork(t *testing.T) {
+	r := newRig(t, func(o *relay.Options) { o.Limiter.Resize(0, 1, relay.Networks{IPv4: 24, IPv6: 64}) })
+	one := r.clientAt("127.1.1.1")
+	one.say("", "220")
+	r.clientAt("127.1.1.2").say("", "421")
+	r.clientAt("127.1.2.1").say("", "220")
+	r.limiter.Resize(0, 1, relay.OwnAddress)
+	r.clientAt("127.1.1.1").say("", "220")
+	one.say("QUIT\r\n", "221")
 }
 
 // Sessions are counted in all and for each client, refused with a reason, and

@@ -120,9 +120,8 @@ func (s *session) rcpt(cmd smtp.Command) error {
 		s.answer(s.outOfPlace(needMail))
 		return nil
 	}
-	if s.tx.local && s.tx.accepted >= maxLocalRcpts {
-		s.answer(tooManyRcpts)
-		return nil
+	if told, err := s.tooMany(); told || err != nil {
+		return err
 	}
 	s.tx.asked++
 	to := s.tx.path()
@@ -164,10 +163,6 @@ func (s *session) rcpt(cmd smtp.Command) error {
 	s.tx.pending++
 	return s.ask(smtp.RCPT, to)
 }
-
-// maxLocalRcpts bounds the recipients where no upstream does: mail to be
-// discarded. RFC 5321 section 4.5.3.1.8 wants 100 at least.
-const maxLocalRcpts = 1000
 
 // leaveUpstream takes the transaction away from the upstream: it will be
 // discarded here.

@@ -122,3 +122,10 @@ func (j *journal) with(msg string) string {
 	}
 	return ""
 }
+
+// all returns all records.
+func (j *journal) all() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return strings.Join(j.records, "\n")
+}

@@ -50,6 +50,8 @@ type Options struct {
 	MaxSessions     int // at once of this listener; 0 for no limit
 	MaxCommands     int // of a session since the last delivered message; 0 for no limit
 	MaxTransactions int // of a session; 0 for no limit
+	MaxRcpts        int // of a transaction; 0 for no limit
+	MaxSessionRcpts int // named in a session; 0 for no limit
 	MinRate         int // least octets of a text per second; 0 for no limit
 
 	Stress   Stress

@@ -28,7 +28,7 @@ func (p *pace) left(patience time.Duration, rate int) time.Duration {
 
 // paced reads content of the client by fill, while its pace allows.
 func (s *session) paced(fill func() error) error {
-	patience, rate := s.dataTime(), s.relay.MinRate
+	patience, rate := s.relay.dataTime(), s.relay.MinRate
 	if rate <= 0 {
 		s.expect(patience)
 		return fill()
@@ -49,32 +49,11 @@ func (s *session) paced(fill func() error) error {
 	return err
 }
 
-// stressed reports whether there are so many sessions that waits are cut short.
-func (t *terms) stressed() bool {
-	return t.Stress.Share > 0 && t.Limiter.load() >= t.Stress.Share
-}
-
-// commandTime is how long the client has for a command, now.
-func (s *session) commandTime() time.Duration {
-	if s.relay.stressed() {
-		return min(s.relay.Timeouts.Command, s.relay.Stress.Command)
-	}
-	return s.relay.Timeouts.Command
-}
-
-// dataTime is how long it has for the next octets of a text, now.
-func (s *session) dataTime() time.Duration {
-	if s.relay.stressed() {
-		return min(s.relay.Timeouts.DataBlock, s.relay.Stress.DataBlock)
-	}
-	return s.relay.Timeouts.DataBlock
-}
-
 // endAt ends the session at a limit.
 func (s *session) endAt(reason string, r filters.Reply) error {
 	if err := s.settle(); err != nil {
 		return err
 	}
-	s.refuseSession("limits", reason, r)
+	s.refuseSession(limits, reason, r)
 	return errEnd
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/mailweir/mailweir/proxy/internal/door"
 )
@@ -21,6 +22,7 @@ type Relay struct {
 	closing  bool          // no more shall be
 	draining bool
 	sessions map[*session]struct{}
+	hurried  time.Time // when waits were last cut short
 	done     sync.WaitGroup
 	crew     *crew
 }
@@ -58,17 +60,18 @@ func (r *Relay) accept(conn net.Conn) {
 	if t.proxied(counted) {
 		counted = unknown
 	}
-	if reason := r.full(t, counted); reason != "" {
+	as, reason := r.full(t, counted)
+	if reason != "" {
 		t.dismiss(conn, t.turnAway(client, reason, tooManySessions))
 		r.leave(t)
 		return
 	}
-	s := newSession(t, conn, client, counted)
+	s := newSession(t, conn, client, as)
 	r.mu.Lock()
 	if r.draining {
 		r.mu.Unlock()
 		s.stop()
-		t.Limiter.release(counted)
+		t.Limiter.release(as)
 		t.dismiss(conn, t.turnAway(client, draining, shuttingDown))
 		r.leave(t)
 		return
@@ -76,6 +79,9 @@ func (r *Relay) accept(conn net.Conn) {
 	r.sessions[s] = struct{}{}
 	r.done.Add(1)
 	r.mu.Unlock()
+	if t.stressed() {
+		r.hurry()
+	}
 	r.crew.do(func() {
 		defer r.done.Done()
 		defer r.leave(t)
@@ -87,10 +93,11 @@ func (r *Relay) accept(conn net.Conn) {
 	})
 }
 
-// full returns why there is no room for a session, or "": then it is counted in.
-func (r *Relay) full(t *terms, counted netip.Addr) (reason string) {
+// full returns why there is no room for a session, or "": then it is counted in,
+// as one of that network.
+func (r *Relay) full(t *terms, counted netip.Addr) (as netip.Prefix, reason string) {
 	if t.MaxSessions > 0 && !r.mayJoin(t.MaxSessions) {
-		return "too_many_sessions_of_listener"
+		return as, "too_many_sessions_of_listener"
 	}
 	return t.Limiter.acquire(counted)
 }

@@ -30,7 +30,7 @@ type session struct {
 	in      *smtp.Reader
 	out     []byte // replies not written yet
 	info    *filters.Session
-	counted netip.Addr    // whose session the limiter takes it for
+	counted netip.Prefix  // whose session the limiter takes it for
 	told    *smtp.XClient // by XCLIENT, of a client whose address is yet to come; nil for nothing
 	run     *chain.Run
 	ctx     context.Context
@@ -54,6 +54,7 @@ type session struct {
 	errors int // since the last message was delivered
 	said   int // commands, of that time too
 	mails  int // transactions that were begun
+	rcpts  int // recipients that were named
 	arena  smtp.Arena
 
 	patience time.Duration // with the client, for what it owes next
@@ -67,6 +68,7 @@ type session struct {
 	waiting  bool            // for a command, outside of a transaction
 	hearing  context.Context // of a Listen under way
 	draining bool
+	hurried  bool // since it last began to wait
 	isCut    bool
 }
 
@@ -85,6 +87,7 @@ type transaction struct {
 	accepted  int  // recipients that the upstream accepted
 	pending   int  // recipients whose replies are outstanding
 	rewritten int  // recipients of an edited envelope, 0 if it was not edited
+	over      int  // recipients beyond what one transaction can have
 	paths     []filters.Path
 	used      int // of paths
 
@@ -105,9 +108,9 @@ var (
 	errGone      = errors.New("the client takes no replies")
 )
 
-func newSession(r *terms, conn net.Conn, client netip.AddrPort, counted netip.Addr) *session {
+func newSession(r *terms, conn net.Conn, client netip.AddrPort, counted netip.Prefix) *session {
 	socket := peek.New(conn)
-	socket.SetWriteTimeout(r.Timeouts.Write)
+	socket.SetWriteTimeout(r.short(r.Timeouts.Write))
 	s := &session{relay: r, conn: socket, socket: socket, counted: counted, offer: &nothing, upOffer: &nothing, group: r.Upstream}
 	s.info = &filters.Session{
 		ID:       door.NewID(),
@@ -121,7 +124,7 @@ func newSession(r *terms, conn net.Conn, client netip.AddrPort, counted netip.Ad
 		s.conduct = &conduct{}
 	}
 	s.in = smtp.NewReader(source{s})
-	s.ctx, s.stop = context.WithCancel(r.relay.ctx)
+	s.ctx, s.stop = context.WithCancel(context.Background()) // whoever ends the relay cuts each session
 	return s
 }
 
@@ -171,7 +174,7 @@ func (s *session) next() error {
 			return err
 		}
 	}
-	s.expect(s.commandTime())
+	s.expect(s.relay.short(s.relay.Timeouts.Command))
 	line, err := s.line()
 	fault, bad := errors.AsType[smtp.Fault](err)
 	switch {
@@ -245,7 +248,7 @@ const maxKept = 1 << 10
 
 // say queues a reply of ours. Nothing may be outstanding.
 func (s *session) say(r filters.Reply) {
-	if r.Code >= 400 && r != otherGroup { // that is how many recipients there are, and nobody's error
+	if r.Code >= 400 && r != otherGroup && !s.overshoots(r) { // that is how many recipients there are, and nobody's error
 		s.errors++
 	}
 	s.out = smtp.AppendReply(s.out, named(r, s.relay.Hostname))

@@ -3,7 +3,9 @@ package relay
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
+	"os"
 
 	"github.com/mailweir/mailweir/proxy/smtp"
 )
@@ -59,12 +61,26 @@ func (s *session) mustEncrypt(v smtp.Verb) bool {
 	return v != smtp.NOOP && v != smtp.EHLO && v != smtp.STARTTLS && v != smtp.QUIT && v != smtp.BDAT
 }
 
+// handshakeFailed logs why there is no TLS. Nobody is there who could read a reply.
+func (s *session) handshakeFailed(err error) {
+	late := errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
+	switch {
+	case s.isDraining():
+	case late:
+		s.relay.tally.limit("handshake_too_slow")
+		s.log(slog.LevelInfo, "TLS handshake failed", "filter", limits, "reason", "handshake_too_slow", "error", smtp.Clean(err.Error()))
+	default:
+		s.log(slog.LevelInfo, "TLS handshake failed", "error", smtp.Clean(err.Error()))
+	}
+}
+
 // encrypt changes to TLS, with a reader that has never seen the plain octets.
 // When it fails there is nobody left to talk to.
 func (s *session) encrypt() error {
-	ctx, cancel := context.WithTimeout(s.ctx, s.relay.Timeouts.Handshake)
+	patience := s.relay.short(s.relay.Timeouts.Handshake)
+	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
-	if s.allow(s.relay.Timeouts.Handshake) != nil {
+	if s.allow(patience) != nil {
 		return errHandshake
 	}
 	layer := s.socket.Layer()
@@ -72,9 +88,7 @@ func (s *session) encrypt() error {
 	err := conn.HandshakeContext(ctx)
 	s.endWait()
 	if err != nil {
-		if !s.isDraining() {
-			s.log(slog.LevelInfo, "TLS handshake failed", "error", smtp.Clean(err.Error()))
-		}
+		s.handshakeFailed(err)
 		return errHandshake
 	}
 	s.mu.Lock()

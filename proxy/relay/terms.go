@@ -32,10 +32,12 @@ func newTerms(r *Relay, o Options) *terms {
 	if o.Room == nil {
 		o.Room = NewRoom(0)
 	}
+	announce := o.Chain.Announce()
+	announce.LimitRcpts(o.MaxRcpts)
 	return &terms{
 		Options:  o,
 		relay:    r,
-		announce: o.Chain.Announce(),
+		announce: announce,
 		wants:    wants,
 		routes:   routesOf(o.Routes),
 		hears:    needs&filters.HearClient != 0,

@@ -24,7 +24,7 @@ func (t *terms) turnAway(client netip.AddrPort, reason string, reply filters.Rep
 		slog.String("listener", t.Name),
 		slog.String("client", client.String()),
 		slog.String("stage", filters.Connect.String()),
-		slog.String("filter", "limits"),
+		slog.String("filter", limits),
 		slog.String("reason", reason),
 		slog.String("action", filters.Hangup.String()),
 		slog.String("reply", reply.String()))

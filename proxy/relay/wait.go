@@ -88,6 +88,9 @@ func (s *session) beginWait() error {
 	if s.deadline.IsZero() {
 		s.deadline = time.Now().Add(s.patience)
 	}
+	if s.hurried {
+		s.heed()
+	}
 	return s.conn.SetReadDeadline(s.deadline)
 }
 
