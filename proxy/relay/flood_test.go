@@ -39,8 +39,8 @@ func TestFloods(t *testing.T) {
 				o.Upstream = behind(newFleet(), o.Upstream.Name, 2*each)
 				o.MaxCommands = 100
 				o.MinRate = 500
-				o.Timeouts.Command = 300 * time.Millisecond
-				o.Timeouts.DataBlock = 300 * time.Millisecond
+				o.Timeouts.Command = time.Second
+				o.Timeouts.DataBlock = time.Second
 			})
 			var crowd sync.WaitGroup
 			for range each {
