@@ -87,6 +87,7 @@ func start(cmd *cobra.Command) (*service, error) {
 	warnOf(cmd, c)
 	s.warnOfSpool()
 	s.warnOfFiles()
+	s.useProcessors()
 	if s.server, err = proxy.New(c, s.log); err != nil {
 		return nil, fail(err)
 	}
@@ -138,6 +139,7 @@ func (s *service) reload() {
 		return
 	}
 	s.config = c
+	s.useProcessors()
 	s.level.Set(c.Log.Level.Slog())
 	s.warnOfFiles()
 	s.tell(systemd.Ready, s.status(""))
