@@ -34,6 +34,7 @@ func TestRelayReal(t *testing.T) {
 		{"sendmail", testBehindSendmail},
 		{"lmtp", testDovecotLMTP},
 		{"reuse", testReuseReal},
+		{"processors", testProcessors},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -103,7 +104,7 @@ func (s *service) run() error {
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve() }()
 	defer s.report()()
-	s.log.Info("serving", "version", s.config.Version, "user", privileges.Current(), "process", os.Getpid())
+	s.log.Info("serving", "version", s.config.Version, "user", privileges.Current(), "process", os.Getpid(), "processors", runtime.GOMAXPROCS(0))
 	s.takeOver()
 	for {
 		select {
