@@ -158,9 +158,7 @@ func FuzzGuard(f *testing.F) {
 			t.Error(err)
 		}
 		conn.Close()
-		if !d.serves() {
-			t.Error("others are not served")
-		}
+		waitFor(t, d.serves) // an MTA that has no time may be given up once or twice
 	})
 }
 
