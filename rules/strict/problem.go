@@ -31,33 +31,34 @@ func (p Problem) Error() string {
 		}
 		b.WriteString(": ")
 	}
-	b.WriteString(p.Msg)
+	b.WriteString(strings.Map(printable, p.Msg))
+	hint := strings.Map(printable, p.Hint)
 	if p.Line == 0 {
-		if p.Hint != "" {
-			b.WriteString("; " + p.Hint)
+		if hint != "" {
+			b.WriteString("; " + hint)
 		}
 		return b.String()
 	}
 	line, col := excerpt(p.Source, p.Col)
 	fmt.Fprintf(&b, "\n    %s\n    %s^", line, strings.Repeat(" ", col-1))
-	if p.Hint != "" {
-		b.WriteString(" " + p.Hint)
+	if hint != "" {
+		b.WriteString(" " + hint)
 	}
 	return b.String()
+}
+
+// printable keeps what is quoted from a file from telling a terminal what to do.
+func printable(r rune) rune {
+	if r == '\n' || r == '\t' || unicode.IsPrint(r) {
+		return r
+	}
+	return unicode.ReplacementChar
 }
 
 // excerpt returns the part of a line around column col, fit for a terminal,
 // and the column within it.
 func excerpt(line string, col int) (string, int) {
-	runes := []rune(line)
-	for i, r := range runes {
-		switch {
-		case r == '\t':
-			runes[i] = ' '
-		case !unicode.IsPrint(r):
-			runes[i] = unicode.ReplacementChar
-		}
-	}
+	runes := []rune(strings.Map(printable, strings.ReplaceAll(line, "\t", " ")))
 	col = max(1, min(col, len(runes)+1))
 	start := 0
 	if col > snippet {
