@@ -23,8 +23,11 @@ import (
 func queue(t *testing.T, network string, says []string, denied func(i int) bool) (clients, served []net.Conn) {
 	t.Helper()
 	l, err := net.Listen(network, map[string]string{"tcp4": "127.0.0.1:0", "tcp6": "[::1]:0"}[network])
+	if err != nil && network == "tcp6" {
+		t.Skipf("there is no IPv6 on loopback: %v", err)
+	}
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	var log strings.Builder
 	foes := map[netip.AddrPort]bool{}
