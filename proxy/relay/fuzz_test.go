@@ -53,16 +53,7 @@ func FuzzSession(f *testing.F) {
 		p.options.FixNUL = flags&2 != 0
 		p.options.MaxErrors = 5 + 5*int(flags>>4&3)
 		p.more = inOneGo(string(client), either(flags&4 != 0))
-		pieces := strings.Split(string(upstream), "\xff")
-		p.answer = func(n int, usual string) (string, error) {
-			if n < len(pieces) && pieces[n] != "" {
-				usual = pieces[n]
-			}
-			if n+1 < len(pieces) {
-				return usual, os.ErrDeadlineExceeded
-			}
-			return usual, either(flags&8 == 0)
-		}
+		p.answer = inPieces(upstream, flags&8 == 0)
 		p.run(t)
 		if _, err := p.check(client); err != nil {
 			t.Errorf("%v\nclient heard %q", err, p.heard)
@@ -71,6 +62,22 @@ func FuzzSession(f *testing.F) {
 			t.Errorf("the client talked before it was greeted, and the upstream has %q", taken)
 		}
 	})
+}
+
+// inPieces has the upstream say what was fuzzed instead of its usual replies: a
+// piece, up to \xff, for each of them that is not empty. Then it is silent, or
+// closes.
+func inPieces(upstream []byte, silent bool) func(int, string) (string, error) {
+	pieces := strings.Split(string(upstream), "\xff")
+	return func(n int, usual string) (string, error) {
+		if n < len(pieces) && pieces[n] != "" {
+			usual = pieces[n]
+		}
+		if n+1 < len(pieces) {
+			return usual, os.ErrDeadlineExceeded
+		}
+		return usual, either(silent)
+	}
 }
 
 // either returns how a connection ends: closed, or silent.

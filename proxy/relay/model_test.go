@@ -148,16 +148,7 @@ func TestModel(t *testing.T) {
 		p.more = m.next
 		p.cut = random.IntN(2) * random.IntN(50)
 		p.options.MaxErrors = 1000
-		refuses, leaves := random.IntN(10), random.IntN(4)
-		p.answer = func(n int, usual string) (string, error) {
-			if n < 2 || random.IntN(20) >= refuses {
-				return usual, os.ErrDeadlineExceeded
-			}
-			if random.IntN(20) < leaves {
-				return usual[:random.IntN(len(usual)+1)], io.EOF
-			}
-			return m.refuse(usual), os.ErrDeadlineExceeded
-		}
+		p.answer = m.answers(random)
 		p.run(t)
 		d, err := p.check([]byte(m.sent.String()))
 		if err == nil {
@@ -173,6 +164,21 @@ func TestModel(t *testing.T) {
 	}
 	if acknowledged < 250 {
 		t.Errorf("only %d messages were taken: the model is too pessimistic", acknowledged)
+	}
+}
+
+// answers has the upstream refuse some commands, and leave in the middle of some
+// replies.
+func (m *model) answers(random *rand.Rand) func(int, string) (string, error) {
+	refuses, leaves := random.IntN(10), random.IntN(4)
+	return func(n int, usual string) (string, error) {
+		if n < 2 || random.IntN(20) >= refuses {
+			return usual, os.ErrDeadlineExceeded
+		}
+		if random.IntN(20) < leaves {
+			return usual[:random.IntN(len(usual)+1)], io.EOF
+		}
+		return m.refuse(usual), os.ErrDeadlineExceeded
 	}
 }
 

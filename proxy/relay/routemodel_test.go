@@ -2,9 +2,7 @@ package relay_test
 
 import (
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 
@@ -37,16 +35,7 @@ func TestRoutedModel(t *testing.T) {
 		}
 		p.cut = random.IntN(2) * random.IntN(50)
 		p.options.MaxErrors = 1000
-		refuses, leaves := random.IntN(10), random.IntN(4)
-		p.answer = func(n int, usual string) (string, error) {
-			if n < 2 || random.IntN(20) >= refuses {
-				return usual, os.ErrDeadlineExceeded
-			}
-			if random.IntN(20) < leaves {
-				return usual[:random.IntN(len(usual)+1)], io.EOF
-			}
-			return m.refuse(usual), os.ErrDeadlineExceeded
-		}
+		p.answer = m.answers(random)
 		p.run(t)
 		d, err := p.check([]byte(m.sent.String()))
 		if err == nil && !p.held {
@@ -89,16 +78,7 @@ func FuzzRoutes(f *testing.F) {
 		}
 		p.cut = int(flags & 0x30)
 		p.more = inOneGo(string(client), either(flags&4 != 0))
-		pieces := strings.Split(string(upstream), "\xff")
-		p.answer = func(n int, usual string) (string, error) {
-			if n < len(pieces) && pieces[n] != "" {
-				usual = pieces[n]
-			}
-			if n+1 < len(pieces) {
-				return usual, os.ErrDeadlineExceeded
-			}
-			return usual, either(flags&8 == 0)
-		}
+		p.answer = inPieces(upstream, flags&8 == 0)
 		p.run(t)
 		if _, err := p.check(client); err != nil {
 			t.Errorf("%v\nclient heard %q", err, p.heard)
