@@ -97,6 +97,7 @@ func once(program func(context.Context, string) (string, error)) func(context.Co
 	}
 }
 
+// haproxyConfig ends with what else there is to say of the listener.
 const haproxyConfig = `global
   nbthread %d
   maxconn 4000
@@ -108,11 +109,11 @@ defaults
 listen smtp
   bind %s
   server sink %s
-`
+%s`
 
 // haproxy passes octets on without a look at them.
 func haproxy(file, addr, upstream string) ([]string, error) {
-	text := fmt.Sprintf(haproxyConfig, runtime.NumCPU(), addr, upstream)
+	text := fmt.Sprintf(haproxyConfig, runtime.NumCPU(), addr, upstream, "")
 	// -db: one process, in the foreground.
 	return []string{"-db", "-f", file}, os.WriteFile(file, []byte(text), 0o644)
 }

@@ -106,23 +106,9 @@ func deniedList() []byte {
 	return list.Bytes()
 }
 
-const haproxyDeniesConfig = `global
-  nbthread %d
-  maxconn 4000
-defaults
-  mode tcp
-  timeout connect 10s
-  timeout client 300s
-  timeout server 300s
-listen smtp
-  bind %s
-  tcp-request connection reject if { src -f %s }
-  server sink %s
-`
-
 func haproxyDenies(list string) func(string, string, string) ([]string, error) {
 	return func(file, addr, upstream string) ([]string, error) {
-		text := fmt.Sprintf(haproxyDeniesConfig, runtime.NumCPU(), addr, list, upstream)
+		text := fmt.Sprintf(haproxyConfig, runtime.NumCPU(), addr, upstream, fmt.Sprintf("  tcp-request connection reject if { src -f %s }\n", list))
 		return []string{"-db", "-f", file}, os.WriteFile(file, []byte(text), 0o644)
 	}
 }
