@@ -36,7 +36,7 @@ func (p peer) prepare(ctx context.Context, dir, upstream string) (*runner, error
 	if err != nil {
 		return nil, err
 	}
-	addr, err := proc.FreeAddr6()
+	addr, err := proc.FreeAddr("::1")
 	if err != nil {
 		return nil, fmt.Errorf("all of this wants IPv6 on loopback: %w", err)
 	}
@@ -45,7 +45,7 @@ func (p peer) prepare(ctx context.Context, dir, upstream string) (*runner, error
 
 // run starts the peer, with files of its own in dir.
 func (p peer) run(file, dir, upstream string) (*runner, error) {
-	addr, err := proc.FreeAddr()
+	addr, err := proc.FreeAddr("127.0.0.1")
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ func TestFullLog(t *testing.T) {
 	}
 	defer full.Close()
 	up := newUpstream(t)
-	addr, err := proc.FreeAddr()
+	addr, err := proc.FreeAddr("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/mailweir/mailweir/proxy/internal/peer/proc"
 )
 
 // A Netns is a network namespace, where a program has addresses and ports of its
@@ -104,12 +106,15 @@ func (n *Netns) FreeAddr(t testing.TB) string {
 	if n == nil {
 		return FreeAddr(t)
 	}
-	l, err := n.Listen("tcp4", netip.AddrPortFrom(n.IPv4, 0).String())
+	var addr string
+	err := n.Do(func() (err error) {
+		addr, err = proc.FreeAddr(n.IPv4.String())
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addr
 }
 
 // host returns the address where servers listen.
