@@ -212,19 +212,19 @@ func (z *Zone) Lookup(ctx context.Context, q filters.Question) (filters.Answer, 
 
 // suffer waits as the server lets one wait.
 func (f Fault) suffer(ctx context.Context) error {
-	var late <-chan time.Time // never
+	late := ctx
 	if !f.Drop {
-		late = time.After(f.Delay)
+		var cancel context.CancelFunc
+		late, cancel = context.WithTimeout(ctx, f.Delay)
+		defer cancel()
 	}
-	select {
-	case <-late:
-	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return filters.ErrDNSTimeout
-		}
-		return ctx.Err()
-	}
-	if f.Servfail {
+	<-late.Done()
+	switch err := ctx.Err(); {
+	case errors.Is(err, context.DeadlineExceeded):
+		return filters.ErrDNSTimeout
+	case err != nil:
+		return err
+	case f.Servfail:
 		return filters.ErrServFail
 	}
 	return nil
