@@ -78,7 +78,7 @@ func start(cmd *cobra.Command) (*service, error) {
 	}
 	s := &service{cmd: cmd, config: c, notify: systemd.NewNotifier()}
 	s.level.Set(c.Log.Level.Slog())
-	s.log = newLoggerFrom(cmd.ErrOrStderr(), c.Log.Format, &s.level)
+	s.log = newLoggerFrom(newLogWriter(cmd.ErrOrStderr()), c.Log.Format, &s.level)
 	if s.former, err = formerProcess(cmd); err != nil {
 		return nil, fail(err)
 	}

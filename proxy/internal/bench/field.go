@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -193,24 +192,12 @@ func (r *runner) measure(ctx context.Context, source string, w workload) (result
 	return result{messages: w.messages, took: took, cpu: after - before}, err
 }
 
-// checkLog wants a line of mailweir's log for each message. The last ones may
-// come after the client has had its reply.
+// checkLog wants a line of mailweir's log for each message.
 func (r *runner) checkLog(messages int) error {
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		log, err := os.ReadFile(r.log)
-		if err != nil {
-			return err
-		}
-		n := bytes.Count(log, []byte(`"msg":"accepted"`))
-		if n == messages {
-			return nil
-		}
-		if n > messages || time.Now().After(deadline) {
-			return fmt.Errorf("%s logged %d of %d messages", r.name, n, messages)
-		}
-		time.Sleep(50 * time.Millisecond)
+	if err := counted(r.log, `"msg":"accepted"`, messages); err != nil {
+		return fmt.Errorf("%s: %w", r.name, err)
 	}
+	return nil
 }
 
 // ours returns mailweir, which every field has.

@@ -152,16 +152,21 @@ func startScreen(h *hold) (*gatekeeper, error) {
 	}, nil
 }
 
-// counted holds a log to so many records.
+// counted holds a log to so many records. The last ones may be on their way.
 func counted(file, record string, want int) error {
-	log, err := os.ReadFile(file)
-	if err != nil {
-		return err
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		log, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		n := bytes.Count(log, []byte(record))
+		if n == want {
+			return nil
+		}
+		if n > want || time.Now().After(deadline) {
+			return fmt.Errorf("%d records %s in the log, want %d", n, record, want)
+		}
 	}
-	if n := bytes.Count(log, []byte(record)); n != want {
-		return fmt.Errorf("%d records %s in the log, want %d", n, record, want)
-	}
-	return nil
 }
 
 func (k *gatekeeper) title() string { return k.name }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +20,7 @@ type runner struct {
 	addr string
 	proc *proc.Process // nil where nothing stands between
 	log  string        // the file of what it prints
+	out  *os.File      // the same, open
 	end  func()        // ends it, where proc does not
 	sent int           // messages
 }
@@ -66,14 +68,13 @@ func (p peer) runAt(addr, file, dir, upstream string) (*runner, error) {
 	return r, r.launch(args)
 }
 
-// launch starts the runner's program; what it prints goes into the log.
-func (r *runner) launch(args []string) error {
-	out, err := os.Create(r.log)
-	if err != nil {
+// launch starts the runner's program. What it prints goes into the log through a
+// pipe, as under a service manager.
+func (r *runner) launch(args []string) (err error) {
+	if r.out, err = os.Create(r.log); err != nil {
 		return err
 	}
-	defer out.Close()
-	if r.proc, err = proc.Start(exec.Command(r.file, args...), out); err != nil {
+	if r.proc, err = proc.Start(exec.Command(r.file, args...), piped{r.out}); err != nil {
 		return err
 	}
 	if err := r.proc.Listening(r.addr, 10*time.Second); err != nil {
@@ -84,12 +85,16 @@ func (r *runner) launch(args []string) error {
 	return nil
 }
 
+// piped is a file that programs are not given as it is.
+type piped struct{ io.Writer }
+
 func (r *runner) stop() {
 	switch {
 	case r.end != nil:
 		r.end()
 	case r.proc != nil:
 		r.proc.Stop(10 * time.Second)
+		r.out.Close()
 	}
 }
 
