@@ -1,3 +1,5 @@
+//go:build linux && !386 && !s390x
+
 package door
 
 import (
@@ -6,8 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
-
-	"golang.org/x/sys/unix"
+	"time"
 )
 
 // Dismiss tells a client that has just connected some last words, without ever
@@ -20,69 +21,108 @@ func Dismiss(conn net.Conn, words []byte) {
 		return
 	}
 	if raw, err := c.SyscallConn(); err == nil {
-		raw.Control(func(fd uintptr) { part(int(fd), words) })
+		raw.Control(func(fd uintptr) { part(fd, words) })
 	}
 }
 
 // part sends the words and the end behind them in one segment. What the client
 // has sent by then is thrown away: closing with octets unread would be a reset,
 // which may overtake the words.
-func part(fd int, words []byte) {
-	unix.Send(fd, words, unix.MSG_MORE|unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-	syscall.Shutdown(fd, syscall.SHUT_WR)
+func part(fd uintptr, words []byte) {
+	send(fd, words, syscall.MSG_MORE)
+	shutdown(fd)
 	var unread [1 << 10]byte
-	syscall.Read(fd, unread[:])
+	receive(fd, unread[:])
 }
 
-// maxSkimmed is how many connections are refused before the listener is looked
-// at again as usual.
-const maxSkimmed = 100
-
-// skim goes on to refuse connections that are waiting. Their sockets do not pass
-// through the runtime's poller, which would wake up for each of them. It returns
-// the first that is not to be refused, nil if there is none.
-func skim(l net.Listener, log *slog.Logger, refuse func(netip.AddrPort) []byte) (next net.Conn) {
-	c, ok := l.(syscall.Conn)
+// skim goes on to refuse connections. Their sockets do not pass through the
+// runtime's poller, which would wake up for each of them. It returns the first
+// that is not to be refused, nil if there is none.
+func skim(l net.Listener, log *slog.Logger, refuse func(netip.AddrPort) []byte) net.Conn {
+	socket, ok := l.(syscall.Conn)
 	if !ok {
 		return nil
 	}
-	raw, err := c.SyscallConn()
+	raw, err := socket.SyscallConn()
 	if err != nil {
 		return nil
 	}
-	raw.Control(func(listener uintptr) {
-		for range maxSkimmed {
-			fd, from, err := syscall.Accept4(int(listener), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
-			if err != nil { // that there is none, or what Accept will tell
-				return
-			}
-			var words []byte
-			if client := addrOf(from); client.IsValid() {
-				words = refuse(client)
-			}
-			if words == nil {
-				next = connOf(fd, log)
-				return
-			}
-			part(fd, words)
-			syscall.Close(fd)
+	s := skimmer{refuse: refuse, other: noSocket}
+	raw.Control(func(fd uintptr) {
+		s.once(fd)
+		if s.refused > 0 && s.other == noSocket {
+			s.besieged(fd)
 		}
 	})
-	return next
+	if s.other == noSocket {
+		return nil
+	}
+	return connOf(s.other, log)
 }
 
-// addrOf is Addr for what accept4 returns. An address with a zone, of which the
-// kernel tells the number and package net the name, counts as none.
-func addrOf(a syscall.Sockaddr) netip.AddrPort {
-	switch a := a.(type) {
-	case *syscall.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
-	case *syscall.SockaddrInet6:
-		if a.ZoneId == 0 {
-			return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
+// A skimmer refuses connections until there is one that is not to be refused.
+type skimmer struct {
+	refuse  func(netip.AddrPort) []byte
+	refused int
+	other   int // the socket of that one
+}
+
+const noSocket = -1
+
+// maxSkimmed is how many connections are refused without a pause.
+const maxSkimmed = 100
+
+// once refuses those who are waiting. It reports whether nobody waits any more.
+func (s *skimmer) once(listener uintptr) (waited bool) {
+	for range maxSkimmed {
+		fd, client, err := accept(listener)
+		switch err {
+		case nil:
+		case syscall.EINTR, syscall.ECONNABORTED:
+			continue
+		default:
+			return err == syscall.EAGAIN
+		}
+		var words []byte
+		if client.IsValid() {
+			words = s.refuse(client)
+		}
+		if words == nil {
+			s.other = fd
+			return false
+		}
+		part(uintptr(fd), words)
+		closeSocket(uintptr(fd))
+		s.refused++
+	}
+	return false
+}
+
+// siege bounds the time for which the listener is not looked at as usual, so that
+// it can be closed.
+const siege = 100 * time.Millisecond
+
+// besieged refuses those who come for a while, too. It waits for them at a
+// descriptor of its own, as nobody can wait at one of package net's without
+// accepting from it.
+func (s *skimmer) besieged(listener uintptr) {
+	fd, err := duplicate(listener)
+	if err != nil {
+		return
+	}
+	file := os.NewFile(uintptr(fd), "listener") // non-blocking, so that the runtime can wait
+	defer file.Close()
+	raw, err := file.SyscallConn()
+	if err != nil || file.SetReadDeadline(time.Now().Add(siege)) != nil {
+		return
+	}
+	for err == nil && s.other == noSocket {
+		before := s.refused
+		err = raw.Read(func(fd uintptr) bool { return !s.once(fd) })
+		if s.refused == before {
+			return // what is wrong, the listener tells
 		}
 	}
-	return netip.AddrPort{}
 }
 
 // connOf makes a connection of its descriptor, as Accept of a listener without

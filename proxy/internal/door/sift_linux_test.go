@@ -129,6 +129,60 @@ func talk(t *testing.T, client, server net.Conn) {
 	}
 }
 
+// They are also refused or served when they come one after the other, and the
+// listener can be closed meanwhile.
+func TestSiftWaits(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served, over := make(chan net.Conn, 100), make(chan struct{})
+	foe := netip.MustParseAddr("127.0.0.2")
+	go func() {
+		defer close(over)
+		door.Sift(l, slog.New(slog.DiscardHandler), func(client netip.AddrPort) []byte {
+			if client.Addr() == foe {
+				return []byte("521 no\r\n")
+			}
+			return nil
+		}, func(conn net.Conn) { served <- conn })
+	}()
+	dial := func(from netip.Addr) net.Conn {
+		dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), Timeout: time.Minute}
+		conn, err := dialer.Dial("tcp4", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		conn.SetDeadline(time.Now().Add(time.Minute))
+		return conn
+	}
+	for range 20 {
+		for range 20 {
+			var refused [3]net.Conn // several wait at once now and then
+			for i := range refused {
+				refused[i] = dial(foe)
+			}
+			for _, conn := range refused {
+				if heard, err := io.ReadAll(conn); string(heard) != "521 no\r\n" || err != nil {
+					t.Fatalf("a client hears %q, %v", heard, err)
+				}
+			}
+		}
+		friend := dial(netip.MustParseAddr("127.0.0.1"))
+		conn := <-served
+		defer conn.Close()
+		talk(t, friend, conn)
+	}
+	io.ReadAll(dial(foe))
+	l.Close()
+	select {
+	case <-over:
+	case <-time.After(time.Minute):
+		t.Error("it does not end")
+	}
+}
+
 // Who is served behind one that was refused has a connection without keep-alive.
 func TestSiftKeepsNobodyAlive(t *testing.T) {
 	_, served := queue(t, "tcp4", []string{"", ""}, func(i int) bool { return i == 0 })
