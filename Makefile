@@ -45,7 +45,7 @@ ordeal: ## send MESSAGES each way through a mailweir that is killed, and write d
 
 flood: ## let floods come over mailweir in great numbers while mail passes, and write down what was seen
 	@FLOOD_FULL=1 FLOOD_REPORT=$(CURDIR)/cmd/mailweir/docs/reliability.md \
-	go test -timeout 30m -run '^TestFloods$$' -v ./proxy/internal/flood
+	go test -timeout 30m -run '^Test(Floods|IdleMemory)$$' -v ./proxy/internal/flood
 
 failover: ## kill upstreams under load RUNS times, and tell what clients hear of it
 	@.ci/failover $(RUNS)

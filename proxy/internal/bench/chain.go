@@ -18,9 +18,11 @@ const defaultChain = `chain:
   - rcpt: {max: 1000}
 `
 
-// mailweirConfig has the default of everything but the numbers of sessions.
+// mailweirConfig has the default of everything but the numbers of sessions. It can
+// be looked at.
 const mailweirConfig = `hostname: relay.test.example
 log: {level: info, format: json}
+admin: {address: "unix:%s", pprof: true}
 sessions: {max: 4000, max_per_client: 4000}
 listeners:
   - name: mx
@@ -30,9 +32,13 @@ listeners:
 
 // mailweir configures it with the short chain.
 func mailweir(file, addr, upstream string) ([]string, error) {
-	text := fmt.Sprintf(mailweirConfig, addr, upstream, false) + defaultChain
+	text := fmt.Sprintf(mailweirConfig, adminOf(file), addr, upstream, false) + defaultChain
 	return []string{"serve", "--config", file}, os.WriteFile(file, []byte(text), 0o644)
 }
+
+// adminOf returns the socket at which whoever is configured by file can be looked
+// at.
+func adminOf(file string) string { return filepath.Join(filepath.Dir(file), "admin") }
 
 // fullChain is that of a mail exchanger. No client is exempt from anything:
 // those of the measurements are on loopback.
@@ -67,7 +73,7 @@ func (n *names) full(o options) func(file, addr, upstream string) ([]string, err
 			rules += contentRule
 		}
 		// What the lists have said holds for the whole measurement.
-		text := fmt.Sprintf(mailweirConfig, addr, upstream, o.reuse) +
+		text := fmt.Sprintf(mailweirConfig, adminOf(file), addr, upstream, o.reuse) +
 			fmt.Sprintf("dns: {servers: [%q], min_ttl: 1h}\nchain:\n", n.Addr) + fmt.Sprintf(fullChain, zones(fullZones))
 		for name, text := range map[string]string{"denied.txt": networks(fullDenied), "rules.yaml": rules, filepath.Base(file): text} {
 			if err := os.WriteFile(filepath.Join(filepath.Dir(file), name), []byte(text), 0o644); err != nil {

@@ -53,6 +53,7 @@ var parts = []struct {
 	measure func(f *field, ctx context.Context, rounds int, scale float64) (string, error)
 }{
 	{"workloads", (*field).measureWorkloads},
+	{"profile", func(f *field, ctx context.Context, _ int, _ float64) (string, error) { return f.measureProfile(ctx) }},
 	{"latency", func(f *field, ctx context.Context, _ int, scale float64) (string, error) {
 		return f.measureLatency(ctx, scale)
 	}},

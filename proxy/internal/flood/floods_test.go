@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mailweir/mailweir/proxy/internal/flood"
+	"github.com/mailweir/mailweir/proxy/internal/marked"
 	"github.com/mailweir/mailweir/proxy/internal/peer"
 )
 
@@ -88,7 +89,7 @@ func TestFloods(t *testing.T) {
 	table := flood.Table(results)
 	t.Log("\n" + table)
 	if file := os.Getenv("FLOOD_REPORT"); file != "" {
-		if err := flood.Rewrite(file, "\n"+table); err != nil {
+		if err := marked.Rewrite(file, "flood", "\n"+table); err != nil {
 			t.Error(err)
 		}
 	}

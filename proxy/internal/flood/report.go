@@ -1,10 +1,8 @@
 package flood
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -45,23 +43,4 @@ func (r Result) row() string {
 	}
 	return fmt.Sprintf("| %s: %s | %d in %.0f s | %s | %d of %d%s | %.1f s | %.1f s | %.0f MiB | %d |\n", r.Crowd.Name, r.Crowd.Does, r.Made, r.Took.Seconds(),
 		strings.Join(reasons, ", "), len(r.Sender.Sent), len(r.Sender.Sent), deferred, r.Sender.Slowest.Seconds(), r.CPU.Seconds(), float64(r.RSS)/(1<<20), r.Goroutines)
-}
-
-const (
-	begin = "<!-- flood:begin -->\n"
-	end   = "<!-- flood:end -->\n"
-)
-
-// Rewrite puts a report between the markers of a document.
-func Rewrite(file, report string) error {
-	old, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	head, rest, found := bytes.Cut(old, []byte(begin))
-	_, tail, ended := bytes.Cut(rest, []byte(end))
-	if !found || !ended {
-		return fmt.Errorf("%s has no lines %q and %q", file, begin, end)
-	}
-	return os.WriteFile(file, slices.Concat(head, []byte(begin+report+end), tail), 0o644)
 }
