@@ -171,7 +171,7 @@ func (c *Conn) Send(patience time.Duration) error {
 		return ErrStray
 	case c.layer == nil && c.socket.MayAsk():
 		c.socket.SetWriteTimeout(patience)
-		c.socket.Ask(c.out, c.checked)
+		c.socket.Ask(c.out)
 		c.asked, c.checked = true, false
 		return nil
 	}

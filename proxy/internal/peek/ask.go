@@ -19,22 +19,19 @@ func (c *Conn) MayAsk() bool { return c.socket }
 
 // Ask has the next read send b before it waits, so that it need not look for an
 // answer that cannot be there yet; until then b must stay as it is. If something
-// has arrived before b is sent, the read fails with ErrAhead, and b is not. looked
-// says that nothing has a moment ago.
-func (c *Conn) Ask(b []byte, looked bool) { c.unsent, c.looked = b, looked }
+// has arrived before b is sent, the read fails with ErrAhead, and b is not.
+func (c *Conn) Ask(b []byte) { c.unsent = b }
 
 // tryAsk sends the question. It reports whether there is no answer to wait for.
 func (c *Conn) tryAsk(fd uintptr) bool {
 	c.n = 0
-	if !c.looked {
-		switch c.tryLook(fd); {
-		case c.seen > 0:
-			c.err = ErrAhead
-			return true
-		case c.seen < 0:
-			c.err = nil // the end of what there is to read
-			return true
-		}
+	switch c.tryLook(fd); {
+	case c.seen > 0:
+		c.err = ErrAhead
+		return true
+	case c.seen < 0:
+		c.err = nil // the end of what there is to read
+		return true
 	}
 	n, _ := send(fd, c.unsent) // what is wrong, the next write tells
 	if c.unsent = c.unsent[n:]; len(c.unsent) > 0 {

@@ -33,7 +33,7 @@ func TestAsk(t *testing.T) {
 		go echo(other)
 		c.SetReadDeadline(time.Now().Add(time.Minute))
 		for i := range 2000 {
-			c.Ask(append(bytes.Repeat([]byte("x"), i), '\n'), i%2 == 1)
+			c.Ask(append(bytes.Repeat([]byte("x"), i), '\n'))
 			wantRead(t, c, fmt.Sprintf("%d\n", i+1))
 		}
 	})
@@ -46,7 +46,7 @@ func TestLargeQuestion(t *testing.T) {
 		c.SetReadDeadline(time.Now().Add(time.Minute))
 		c.SetWriteTimeout(time.Minute)
 		question := append(bytes.Repeat([]byte("x"), 16<<20), '\n')
-		c.Ask(question, false)
+		c.Ask(question)
 		wantRead(t, c, fmt.Sprintf("%d\n", len(question)))
 	})
 }
@@ -56,7 +56,7 @@ func TestAskedTooLate(t *testing.T) {
 	onBoth(t, func(t *testing.T, c *peek.Conn, other net.Conn) {
 		other.Write([]byte("stray"))
 		wait(t, func() bool { something, _ := c.Look(); return something })
-		c.Ask([]byte("question"), false)
+		c.Ask([]byte("question"))
 		if n, err := c.Read(make([]byte, 100)); n != 0 || !errors.Is(err, peek.ErrAhead) {
 			t.Errorf("read %d octets, %v", n, err)
 		}
@@ -64,7 +64,7 @@ func TestAskedTooLate(t *testing.T) {
 		half, _ := other.(interface{ CloseWrite() error })
 		half.CloseWrite()
 		wait(t, func() bool { _, closed := c.Look(); return closed })
-		c.Ask([]byte("question"), false)
+		c.Ask([]byte("question"))
 		if n, err := c.Read(make([]byte, 100)); n != 0 || err != io.EOF {
 			t.Errorf("read %d octets, %v", n, err)
 		}

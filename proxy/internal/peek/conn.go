@@ -26,7 +26,6 @@ type Conn struct {
 	buf    []byte // of the call under way
 	lender Lender // of a read, nil for one into buf
 	unsent []byte // what a read sends before it waits
-	looked bool   // nothing had arrived just before
 	n      int    // what came of the call
 	err    error
 
