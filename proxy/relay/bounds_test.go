@@ -80,23 +80,44 @@ func TestSlowText(t *testing.T) {
 	}
 }
 
-// Under stress waits are shorter, those too that have begun before it.
+// Under stress waits are shorter, those too that have begun before it, whatever the
+// client is in the middle of.
 func TestStress(t *testing.T) {
-	r := newRig(t, func(o *relay.Options) {
-		o.Limiter = relay.NewLimiter(3, 0)
-		o.Stress = relay.Stress{Share: 0.6, Command: 500 * time.Millisecond, DataBlock: 500 * time.Millisecond}
-		o.Timeouts.Command = time.Hour
-	})
-	one := r.dial()
-	one.say("", "220")
-	two := r.dial()
-	two.say("", "220", "421")
-	two.wantEnd()
-	one.say("", "421")
-	r.ended(0)
-	three := r.dial() // there is none now
-	three.say("", "220")
-	three.say("NOOP\r\n", "250")
+	stages := []struct{ say, hear string }{
+		{"", "220"},
+		{hello, "220 250"},
+		{hello + "MAIL FROM:<a@x.example>\r\n", "220 250 250"},
+		{hello + envelope, "220 250 250 250"},
+		{hello + envelope + "NOO", "220 250 250 250"},
+		{hello + envelope + "DATA\r\n", "220 250 250 250 354"},
+		{hello + envelope + "DATA\r\n" + letter, "220 250 250 250 354"},
+		{hello + envelope + "BDAT 100\r\n" + letter, "220 250 250 250"},
+	}
+	up := newMTA(t)
+	for _, rate := range []int{0, 1} {
+		r := newRig(t, func(o *relay.Options) {
+			o.Upstream = behind(newFleet(), up.addr, len(stages))
+			o.Limiter = relay.NewLimiter(len(stages)+1, 0)
+			o.Stress = relay.Stress{Share: 1, Command: 500 * time.Millisecond, DataBlock: 500 * time.Millisecond}
+			o.Timeouts.Command, o.Timeouts.DataBlock, o.MinRate = time.Hour, time.Hour, rate
+		})
+		var early []*client
+		for _, stage := range stages {
+			c := r.dial()
+			c.say(stage.say, strings.Fields(stage.hear)...)
+			early = append(early, c)
+		}
+		late := r.dial()
+		late.say("", "220")
+		for _, c := range append(early, late) {
+			c.say("", "421")
+			c.wantEnd()
+		}
+		r.ended(0)
+		after := r.dial() // there is none now
+		after.say("", "220")
+		after.say("NOOP\r\n", "250")
+	}
 }
 
 // So is that for a handshake.

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"time"
 
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/proxy/haproxy"
@@ -156,6 +157,7 @@ func (s *session) ahead() []byte {
 		return s.socket.Seen()
 	}
 	s.polling = true
+	s.conn.SetReadDeadline(time.Time{}) // that of the last wait may have passed
 	s.layer.Poll(true)
 	err := s.in.Fill()
 	s.layer.Poll(false)

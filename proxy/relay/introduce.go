@@ -73,7 +73,7 @@ func (s *session) readProxy() (haproxy.Header, error) {
 
 // allow gives the client that long for what it has to do before SMTP begins.
 func (s *session) allow(patience time.Duration) error {
-	s.expect(patience)
+	s.expect(patience, s.relay.Stress.Command)
 	return s.beginWait()
 }
 

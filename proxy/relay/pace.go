@@ -28,9 +28,9 @@ func (p *pace) left(patience time.Duration, rate int) time.Duration {
 
 // paced reads content of the client by fill, while its pace allows.
 func (s *session) paced(fill func() error) error {
-	patience, rate := s.relay.dataTime(), s.relay.MinRate
+	patience, haste, rate := s.relay.dataTime(), s.relay.Stress.DataBlock, s.relay.MinRate
 	if rate <= 0 {
-		s.expect(patience)
+		s.expect(patience, haste)
 		return fill()
 	}
 	p := &s.tx.pace
@@ -38,10 +38,10 @@ func (s *session) paced(fill func() error) error {
 	if left <= 0 {
 		return errSlow
 	}
-	s.expect(min(patience, left))
+	s.expect(min(patience, left), haste)
 	before := s.in.Buffered()
 	err := fill()
-	p.waited += time.Since(s.deadline.Add(-s.patience))
+	p.waited += time.Since(s.since)
 	p.octets += max(s.in.Buffered()-before, 0)
 	if left < patience && errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("%w: %v", errSlow, err)

@@ -58,14 +58,16 @@ type session struct {
 	arena  smtp.Arena
 
 	patience time.Duration // with the client, for what it owes next
-	deadline time.Time     // of that, counted from when it had its answers; zero until it is waited for
+	haste    time.Duration // the same, under stress
+	since    time.Time     // when it had its answers; zero until what it owes is waited for
 
 	polling bool // reads only take what is there
 	traffic traffic
 	end     string // how it ends; "" while that is not known
 
 	mu       sync.Mutex      // guards what drain and cut look at
-	waiting  bool            // for a command, outside of a transaction
+	reading  bool            // waits for the client
+	waiting  bool            // the same, for a command, outside of a transaction
 	hearing  context.Context // of a Listen under way
 	draining bool
 	hurried  bool // since it last began to wait
@@ -174,7 +176,7 @@ func (s *session) next() error {
 			return err
 		}
 	}
-	s.expect(s.relay.short(s.relay.Timeouts.Command))
+	s.expect(s.relay.short(s.relay.Timeouts.Command), s.relay.Stress.Command)
 	line, err := s.line()
 	fault, bad := errors.AsType[smtp.Fault](err)
 	switch {

@@ -42,27 +42,28 @@ func (r *Relay) hurry() {
 	}
 }
 
-// hurry gives a client no longer for its next command than one has that begins
-// to wait now. Each wait is cut short once, or it would not end. The deadline is
-// the session's own but for while it waits.
+// hurry gives a client no longer for what it owes than one has that is waited for
+// from now on.
 func (s *session) hurry(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	end := now.Add(s.relay.Stress.Command)
 	switch {
-	case !s.waiting:
+	case !s.reading:
 		s.hurried = true // it may be about to
-	case !s.draining && end.Before(s.deadline):
-		s.deadline = end
-		s.conn.SetReadDeadline(end)
+	case s.isCut || s.draining && s.waiting || s.hearing != nil: // that ends sooner
+	case s.cutShort(now):
+		s.conn.SetReadDeadline(s.since.Add(s.patience))
 	}
 }
 
-// heed cuts a wait short that begins with what was true before the stress. It is
-// called with mu held.
-func (s *session) heed() {
-	if end := time.Now().Add(s.relay.Stress.Command); s.waiting && end.Before(s.deadline) {
-		s.deadline = end
+// cutShort leaves the client less patience, if it has too much. A wait is cut short
+// once, or it would not end. It is called with mu held; what it changes is the
+// session's own but for while it reads.
+func (s *session) cutShort(now time.Time) bool {
+	left := now.Add(s.haste).Sub(s.since)
+	if left >= s.patience {
+		return false
 	}
-	s.hurried = false
+	s.patience = left
+	return true
 }

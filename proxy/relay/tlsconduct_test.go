@@ -96,6 +96,32 @@ func TestTLSClientsThatDoNotWait(t *testing.T) {
 	}
 }
 
+// It is found out, too, where the reply takes longer than clients have for their
+// commands.
+func TestTLSClientThatDoesNotWaitLong(t *testing.T) {
+	const patience = 2 * time.Second
+	asked, goOn := make(chan struct{}), make(chan struct{})
+	w := &watcher{verdict: hangup, during: func(s filters.Stage) {
+		if s == filters.Data {
+			close(asked)
+			<-goOn
+		}
+	}}
+	r, trust := newTLSRig(t, func(o *relay.Options) {
+		watched(t, o, filters.Rcpt, w)
+		o.Timeouts.Command = patience
+	})
+	c := r.greeted().startTLS(trust)
+	c.say("EHLO c\r\n", "250")
+	c.say(envelope, "250", "250")
+	c.say("DATA\r\n")
+	<-asked
+	c.say("NOOP ahead\r\n")
+	time.AfterFunc(patience+100*time.Millisecond, func() { close(goOn) })
+	c.say("", "521")
+	w.want(t, `pipelining "NOOP ahead\r\n"`)
+}
+
 // A record that has arrived in part is nothing that the client has said, and is
 // not lost.
 func TestTLSRecordInPart(t *testing.T) {

@@ -54,7 +54,7 @@ func (s *session) beforeRead() error {
 		if err := s.flush(); err != nil {
 			return err
 		}
-		s.expect(s.patience) // the time that the upstream took is not the client's
+		s.since = time.Time{} // the time that the upstream took is not the client's
 	}
 	return s.beginWait()
 }
@@ -68,9 +68,9 @@ func (s *session) afterRead(err error) error {
 }
 
 // expect gives the client that long for what it sends next, from when it is waited
-// for.
-func (s *session) expect(patience time.Duration) {
-	s.patience, s.deadline = patience, time.Time{}
+// for, and no longer than haste if stress begins meanwhile.
+func (s *session) expect(patience, haste time.Duration) {
+	s.patience, s.haste, s.since = patience, haste, time.Time{}
 }
 
 // beginWait sets the deadline of a read, unless the service is ending and this
@@ -78,20 +78,21 @@ func (s *session) expect(patience time.Duration) {
 func (s *session) beginWait() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.waiting = !s.tx.open
+	s.reading, s.waiting = true, !s.tx.open
 	if s.isCut || s.draining && s.waiting {
 		return errDraining
 	}
 	if s.hearing != nil && s.hearing.Err() != nil {
 		return s.conn.SetReadDeadline(longAgo)
 	}
-	if s.deadline.IsZero() {
-		s.deadline = time.Now().Add(s.patience)
+	if s.since.IsZero() {
+		s.since = time.Now()
 	}
 	if s.hurried {
-		s.heed()
+		s.cutShort(time.Now())
+		s.hurried = false
 	}
-	return s.conn.SetReadDeadline(s.deadline)
+	return s.conn.SetReadDeadline(s.since.Add(s.patience))
 }
 
 // longAgo is the deadline that ends a read which waits.
@@ -99,7 +100,7 @@ var longAgo = time.Unix(1, 0)
 
 func (s *session) endWait() {
 	s.mu.Lock()
-	s.waiting = false
+	s.reading, s.waiting = false, false
 	s.mu.Unlock()
 }
 

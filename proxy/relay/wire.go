@@ -37,7 +37,7 @@ func (w wire) Tease(text string) error {
 func (w wire) Listen(ctx context.Context, wait time.Duration) []byte {
 	s := w.session
 	defer s.hear(ctx)()
-	s.expect(wait)
+	s.expect(wait, s.relay.Stress.Command)
 	said, _ := s.in.First() // what is wrong with the client shows at its first command too
 	return bytes.Clone(shown(said))
 }

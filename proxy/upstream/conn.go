@@ -20,7 +20,6 @@ type Conn struct {
 	replies *smtp.ReplyReader
 	out     []byte // commands not sent yet
 	vec     [2][]byte
-	checked bool // found ready, and nothing was sent since
 	asked   bool // what is queued goes out with the wait for its reply
 
 	server  string // its address, for the log
@@ -108,9 +107,6 @@ func (c *Conn) Queued() int { return len(c.out) }
 // Ready looks whether the server waits for us, as it should between replies and
 // commands. It fails with ErrStray, or when the connection is lost.
 func (c *Conn) Ready() error {
-	if c.checked {
-		return nil
-	}
 	if c.replies.Buffered() > 0 {
 		return ErrStray
 	}
@@ -125,7 +121,6 @@ func (c *Conn) Ready() error {
 	case closed:
 		return net.ErrClosed
 	}
-	c.checked = true
 	return nil
 }
 
@@ -133,6 +128,7 @@ func (c *Conn) Ready() error {
 // tickets (RFC 8446 section 4.6.1).
 func (c *Conn) poll() (something, closed bool) {
 	c.mayAnswer(pollPatience)
+	c.socket.SetReadDeadline(time.Time{}) // that of the last reply may have passed
 	c.layer.Poll(true)
 	err := c.replies.Fill()
 	c.layer.Poll(false)
@@ -172,7 +168,7 @@ func (c *Conn) Send(patience time.Duration) error {
 	case c.layer == nil && c.socket.MayAsk():
 		c.socket.SetWriteTimeout(patience)
 		c.socket.Ask(c.out)
-		c.asked, c.checked = true, false
+		c.asked = true
 		return nil
 	}
 	if err := c.Ready(); err != nil {
@@ -194,7 +190,6 @@ const keptBuffer = 1 << 10
 
 // Write sends octets at once.
 func (c *Conn) Write(b []byte, patience time.Duration) error {
-	c.checked = false
 	c.socket.SetWriteTimeout(patience)
 	_, err := c.conn.Write(b)
 	return err
@@ -203,7 +198,6 @@ func (c *Conn) Write(b []byte, patience time.Duration) error {
 // WriteBoth sends two slices in one system call: a command and the octets that
 // belong to it must not wait for each other.
 func (c *Conn) WriteBoth(a, b []byte, patience time.Duration) error {
-	c.checked = false
 	c.socket.SetWriteTimeout(patience)
 	c.vec = [2][]byte{a, b}
 	both := net.Buffers(c.vec[:])

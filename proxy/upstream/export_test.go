@@ -33,6 +33,3 @@ func (f *Fleet) Known() (n int) {
 	}
 	return n
 }
-
-// Unready has the next Ready look again.
-func (c *Conn) Unready() { c.checked = false }

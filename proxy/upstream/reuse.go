@@ -121,7 +121,7 @@ func (g *Group) takes(c *Conn) bool {
 func (c *Conn) shelve() {
 	sv := c.at
 	c.Release()
-	c.vacant, c.since, c.checked = true, time.Now(), false
+	c.vacant, c.since = true, time.Now()
 	sv.idle = append(sv.idle, c)
 	if len(sv.idle) == 1 {
 		sv.retire(sv.pool.latest().ReuseIdle)

@@ -75,9 +75,9 @@ func (c *Conn) secure(config *tls.Config, patience time.Duration) error {
 	if err := conn.Handshake(); err != nil {
 		return err
 	}
+	conn.SetDeadline(time.Time{}) // what is written later has its own time
 	c.replies.Release()
 	c.conn, c.layer, c.replies = conn, layer, smtp.NewReplyReader(conn)
-	c.checked = false
 	return nil
 }
 

@@ -141,7 +141,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 	if !c.socket {
 		return c.writeSlowly(b)
 	}
-	c.buf = b
+	c.buf, c.n = b, 0
 	err := c.raw.Control(c.post)
 	c.buf = nil
 	if err != nil || c.n == len(b) {
