@@ -71,6 +71,13 @@ func (t *tally) turnAway(reason string) {
 	}
 }
 
+// limit counts a limit that ended a message.
+func (t *tally) limit(reason string) {
+	if t.Meters != nil {
+		t.door.Limit(t.listener, reason)
+	}
+}
+
 // count counts an SMTP session whose client the MTA has told of.
 func (s *session) count() {
 	if m := s.terms.Meters; m != nil {

@@ -3,6 +3,7 @@ package milter_test
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/mailweir/mailweir/filters"
@@ -93,4 +94,21 @@ func TestTurnedAwayCounted(t *testing.T) {
 		t.Errorf("counted %s", got)
 	}
 	m.Close()
+}
+
+// A message that is refused for a limit is counted.
+func TestLimitsCounted(t *testing.T) {
+	counts := filtertest.NewMetrics()
+	d := open(t, everything(), metered(counts))
+	m := d.ask()
+	long := message{body: hello.body}
+	for range 20 {
+		long.fields = append(long.fields, [2]string{"X", strings.Repeat("x", 60_000)})
+	}
+	if got := m.play(filters.Connect, filters.EOM, long); !strings.Contains(got, "552 5.3.4 ") {
+		t.Errorf("the MTA hears %q", got)
+	}
+	if n := counts.Get("mailweir_limits_total", "test", "header_too_large"); n != 1 {
+		t.Errorf("counted %v limits", n)
+	}
 }

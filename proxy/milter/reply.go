@@ -69,6 +69,7 @@ func (s *session) refused(at filters.Stage, d chain.Decision, resp *lib.Response
 	}
 	if s.content.tooLarge {
 		res.Filter, res.Reason = "limits", "header_too_large"
+		s.terms.tally.limit(res.Reason)
 	}
 	if s.content.unedited {
 		res.Filter, res.Reason = "milter", "not_edited"
