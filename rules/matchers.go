@@ -15,9 +15,6 @@ import (
 // operators are what a map under a field may have, in the order of messages.
 var operators = []string{"in", "is", "not", "matches", "contains", "above", "below", "exists"}
 
-// Operators returns the words that a map under a field may have.
-func Operators() []string { return slices.Clone(operators) }
-
 // matcher compiles what a field must be: a value, a list of them, or a map of
 // operators. nil if that is wrong.
 func (c *compiler) matcher(d *strict.Decoder, ref *fieldRef, n ast.Node, key string) *matcher {

@@ -44,12 +44,6 @@ type HeaderField struct {
 	Value Word `yaml:"value" required:"true" doc:"its value; {field} stands for what a field is"`
 }
 
-// Verdicts returns the words for what a rule may decide.
-func Verdicts() []string { return slices.Clone(verdicts) }
-
-// Deeds returns the words for what a rule may do besides.
-func Deeds() []string { return slices.Clone(deeds) }
-
 // effects reads what stands under then.
 type effects struct {
 	c    *compiler

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 
+	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
 )
 
@@ -48,4 +49,13 @@ func (s *session) close() {
 	s.countTraffic()
 	s.relay.tally.end(s.end)
 	s.stop()
+}
+
+// endAt ends the session at a limit.
+func (s *session) endAt(reason string, r filters.Reply) error {
+	if err := s.settle(); err != nil {
+		return err
+	}
+	s.refuseSession(limits, reason, r)
+	return errEnd
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 	"time"
-
-	"github.com/mailweir/mailweir/filters"
 )
 
 // errSlow is why a text that comes in drops is given up.
@@ -47,13 +45,4 @@ func (s *session) paced(fill func() error) error {
 		return fmt.Errorf("%w: %v", errSlow, err)
 	}
 	return err
-}
-
-// endAt ends the session at a limit.
-func (s *session) endAt(reason string, r filters.Reply) error {
-	if err := s.settle(); err != nil {
-		return err
-	}
-	s.refuseSession(limits, reason, r)
-	return errEnd
 }

@@ -29,8 +29,10 @@ func TestSlots(t *testing.T) {
 	for i := range 3 {
 		before := waiting(s)
 		go func() { s.take(ctx); order <- i }()
-		for waiting(s) == before {
-			time.Sleep(time.Millisecond)
+		for end := time.Now().Add(10 * time.Second); waiting(s) == before; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("nobody waits")
+			}
 		}
 	}
 	s.release()

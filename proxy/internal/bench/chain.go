@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// defaultChain is the short chain that is measured as milter, and at the gate.
-const defaultChain = `chain:
+// shortChain is measured as milter, and at the gate.
+const shortChain = `chain:
   - access: {deny: [192.0.2.0/24]}
   - helo: {}
   - verbs: {}
@@ -32,7 +32,7 @@ listeners:
 
 // mailweir configures it with the short chain.
 func mailweir(file, addr, upstream string) ([]string, error) {
-	text := fmt.Sprintf(mailweirConfig, adminOf(file), addr, upstream, false) + defaultChain
+	text := fmt.Sprintf(mailweirConfig, adminOf(file), addr, upstream, false) + shortChain
 	return []string{"serve", "--config", file}, os.WriteFile(file, []byte(text), 0o644)
 }
 

@@ -269,7 +269,7 @@ listeners:
   - name: mx
     address: %q
     upstream: {address: %q, max_connections: 40000}
-` + defaultChain
+` + shortChain
 
 func mailweirCrowd(file, addr, upstream string) ([]string, error) {
 	text := fmt.Sprintf(mailweirCrowdConfig, addr, upstream)

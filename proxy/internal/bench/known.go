@@ -85,7 +85,7 @@ func knownTable(gates []*runner, times [][]time.Duration) string {
 // gate configures mailweir with all tests at the gate, of a client on loopback
 // too, in front of the short chain.
 func (n *names) gate(file, addr, upstream string) ([]string, error) {
-	text := fmt.Sprintf(mailweirConfig, adminOf(file), addr, upstream, false) + defaultChain
+	text := fmt.Sprintf(mailweirConfig, adminOf(file), addr, upstream, false) + shortChain
 	text += fmt.Sprintf(gateEntries, zones(knownZones)) + fmt.Sprintf("dns: {servers: [%q]}\n", n.Addr)
 	return []string{"serve", "--config", file}, os.WriteFile(file, []byte(text), 0o644)
 }

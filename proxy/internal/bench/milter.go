@@ -105,7 +105,7 @@ const mailweirMilterConfig = `hostname: milter.test.example
 log: {level: info, format: json}
 listeners:
   - {name: mta, mode: milter, address: "unix:%s", socket_group: postfix}
-` + defaultChain
+` + shortChain
 
 func mailweirMilter(file, addr, _ string) ([]string, error) {
 	text := fmt.Sprintf(mailweirMilterConfig, addr)

@@ -15,18 +15,18 @@ import (
 // profiled is for how long mailweir is looked at in each workload.
 const profiled = 10 * time.Second
 
-// An errand is what time is spent in: by the first function of these that is found
-// in a stack, from the call outwards.
+// An errand is what time is spent in. A stack belongs to the first of the list that
+// one of its calls matches.
 type errand struct {
 	name string
 	in   *regexp.Regexp
 }
 
-// errands are looked for in this order. The last one is the rest.
+// errands end with what is none of the others.
 var errands = []errand{
 	{"the log's records, with their writes", regexp.MustCompile(`^log/slog\.`)},
 	{"the chain: filters, rules, their counters", regexp.MustCompile(`mailweir/(filters|rules)[./]`)},
-	{"to open and to close connections", regexp.MustCompile(`^net\.\(\*(netFD|conn|sysDialer|Dialer|TCPListener)\)|upstream\.\(\*opening\)|door\.(Accept|Sift)`)},
+	{"to open and to close connections", regexp.MustCompile(`^net\.(newFD|\(\*(sysDialer|Dialer|TCPListener)\)|\(\*(conn|netFD)\)\.(Close|accept|dial|connect))|upstream\.\(\*opening\)|door\.(Accept|Sift)`)},
 	{"to send", regexp.MustCompile(`internal/peek\.send$`)},
 	{"to receive, and to look", regexp.MustCompile(`internal/peek\.recv$`)},
 	{"Go's scheduler", regexp.MustCompile(`^runtime\.(mcall|mstart|schedule|findRunnable|gopark|goready|ready|sysmon|park_m|netpoll.*)`)},
@@ -46,7 +46,7 @@ func (f *field) measureProfile(ctx context.Context) (string, error) {
 		shares = append(shares, sharesOf(p))
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "\n### Where the time goes\n\nShares of mailweir's processor time, of a profile of %s each.\n\n| |", profiled)
+	fmt.Fprintf(&text, "\n### Shares of the processor\n\nShares of mailweir's processor time, of a profile of %s each.\n\n| |", profiled)
 	for _, w := range kinds {
 		fmt.Fprintf(&text, " %s |", strings.ToLower(w.name[:1])+w.name[1:])
 	}
