@@ -18,7 +18,7 @@ type Config struct {
 	Group        string        `yaml:"group" doc:"the group it becomes, by name or number; empty for that of user"`
 	ReusePort    bool          `yaml:"reuse_port" doc:"let a new mailweir listen beside the old one, so that this can be stopped without refusing a client (SO_REUSEPORT; Linux only)"`
 	Watch        bool          `yaml:"watch" doc:"load the configuration again when a file that it is read from has changed, as SIGHUP does"`
-	Processors   int           `yaml:"processors" min:"0" max:"1024" doc:"most processors to use at once; 0 for half of what the machine has, as the MTA needs some too; with fewer of them a message costs less"`
+	Processors   int           `yaml:"processors" min:"0" max:"1024" doc:"most processors to use at once; 0 for half of what the machine has, as the MTA needs some too; with fewer of them a message costs less; GOMAXPROCS in the environment goes before it"`
 	Sessions     Sessions      `yaml:"sessions" doc:"how many clients are served at once; those beyond are told 421"`
 	DNS          DNS           `yaml:"dns" doc:"how the filters look up names and addresses"`
 	State        State         `yaml:"state" doc:"what filters remember beyond a session, such as which clients have passed their tests"`
@@ -63,7 +63,7 @@ type ClientNetwork struct {
 // Stress shortens waits for clients while there are many.
 type Stress struct {
 	Share     float64       `yaml:"share" min:"0" max:"1" doc:"from this share of max sessions on waits are shorter; 0 for never"`
-	Command   time.Duration `yaml:"command" min:"10ms" doc:"longest wait then for a client's next command, for its TLS handshake, and for it to take a reply"`
+	Command   time.Duration `yaml:"command" min:"10ms" doc:"longest wait then for a client's next command, for a PROXY header, for its TLS handshake, and for it to take a reply"`
 	DataBlock time.Duration `yaml:"data_block" min:"10ms" doc:"longest wait then for a client's next piece of message text"`
 }
 

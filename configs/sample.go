@@ -21,7 +21,7 @@ const sampleWidth = 100
 
 const sampleHead = `The configuration of mailweir: every option with its default, and one listener.
 
-An option that is commented out is in force as it stands here. Durations are written 500ms, 30s, 5m or 1h. The settings hostname, log, drain_timeout, user, group, sessions, state.file and admin.address can be set by the environment (MAILWEIR_LOG_LEVEL) and by flags (--log-level) too, which go before this file.`
+An option that is commented out is in force as it stands here. Durations are written 500ms, 30s, 5m or 1h. The settings hostname, log, drain_timeout, user, group, sessions.max, sessions.max_per_client, state.file and admin.address can be set by the environment (MAILWEIR_LOG_LEVEL) and by flags (--log-level) too, which go before this file.`
 
 // Sample returns a commented configuration: all options with their defaults, a
 // listener, and a chain with those kinds. Its text depends on nothing else.
