@@ -38,6 +38,7 @@ With reuse_port: true a new mailweir can follow an old one without a break:
 mailweir serve --take-over PID stops the process PID when it is ready itself.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more stops no mail
 			hangup := make(chan os.Signal, 1)
 			signal.Notify(hangup, syscall.SIGHUP)
 			defer signal.Stop(hangup)

@@ -67,12 +67,30 @@ func TestFullDisk(t *testing.T) {
 }
 
 // A log that cannot be written stops no mail.
-func TestFullLog(t *testing.T) {
-	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	if err != nil {
-		t.Skipf("this system has no file that is always full: %v", err)
-	}
-	defer full.Close()
+func TestLogFails(t *testing.T) {
+	binary := peer.BuildMailweir(t)
+	t.Run("full disk", func(t *testing.T) {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Skipf("this system has no file that is always full: %v", err)
+		}
+		defer full.Close()
+		unlogged(t, binary, full)
+	})
+	t.Run("nobody reads", func(t *testing.T) {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		r.Close()
+		unlogged(t, binary, w)
+	})
+}
+
+// unlogged sends mail through a mailweir with that log.
+func unlogged(t *testing.T, binary peer.Mailweir, log *os.File) {
+	t.Helper()
 	up := newUpstream(t)
 	addr, err := proc.FreeAddr("127.0.0.1")
 	if err != nil {
@@ -83,7 +101,7 @@ func TestFullLog(t *testing.T) {
 	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p, err := proc.Start(exec.Command(string(peer.BuildMailweir(t)), "serve", "--config", file), full)
+	p, err := proc.Start(exec.Command(string(binary), "serve", "--config", file), log)
 	if err != nil {
 		t.Fatal(err)
 	}
