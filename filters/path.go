@@ -1,6 +1,9 @@
 package filters
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Path is a reverse-path or forward-path with its parameters (RFC 5321
 // section 4.1.2). Its strings may be kept by filters.
@@ -35,4 +38,18 @@ func (p *Path) Param(keyword string) (value string, ok bool) {
 		}
 	}
 	return "", false
+}
+
+// Size returns the value of the parameter SIZE (RFC 1870), in octets; 0 when it is
+// not there. It reports whether that is a number.
+func (p *Path) Size() (octets int64, ok bool) {
+	value, there := p.Param("SIZE")
+	if !there {
+		return 0, true
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || n < 0 {
+		return 0, false
+	}
+	return n, true
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -108,21 +107,16 @@ func (p *chainPlay) play(ctx context.Context, c *chain.Chain, info *filters.Sess
 	}
 	info.HadEHLO, info.AuthType, info.AuthUser = info.ESMTP, authType, authUser
 	from := rules.ParsePath(p.test.From)
-	if !p.answer(filters.Mail, "", p.run.Mail(from, declaredSize(from, p.content))) {
+	declared, _ := from.Size()
+	if _, told := from.Param("SIZE"); !told {
+		declared = int64(len(p.content))
+	}
+	if !p.answer(filters.Mail, "", p.run.Mail(from, declared)) {
 		return
 	}
 	if p.recipients() && p.answer(filters.Data, "", p.run.Data()) {
 		p.message()
 	}
-}
-
-// declaredSize is the SIZE of MAIL, or that of the message without it.
-func declaredSize(from *filters.Path, content string) int64 {
-	value, _ := from.Param("SIZE")
-	if n, err := strconv.ParseInt(value, 10, 64); err == nil {
-		return n
-	}
-	return int64(len(content))
 }
 
 // recipients reports whether some of them are taken.

@@ -1,7 +1,6 @@
 package milter
 
 import (
-	"strconv"
 	"strings"
 
 	lib "github.com/d--j/go-milter"
@@ -49,20 +48,10 @@ func (s *session) mail(address, params string, m lib.Modifier) chain.Decision {
 	if !ok {
 		return s.badAddress(filters.Mail, badSender)
 	}
-	d := s.run.Mail(from, declaredSize(from))
+	declared, _ := from.Size() // the MTA has accepted what is none
+	d := s.run.Mail(from, declared)
 	s.noteQueueID(m)
 	return d
-}
-
-// declaredSize returns the value of the SIZE parameter, 0 when the MTA has
-// accepted what we cannot read.
-func declaredSize(p *filters.Path) int64 {
-	value, _ := p.Param("SIZE")
-	n, err := strconv.ParseInt(value, 10, 64)
-	if err != nil || n < 0 {
-		return 0
-	}
-	return n
 }
 
 // maxRcpts bounds the recipients of a message. MTAs have their own limit.

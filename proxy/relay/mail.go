@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/mailweir/mailweir/filters"
@@ -83,7 +82,7 @@ func (s *session) readMail(cmd smtp.Command, from *filters.Path) (declared int64
 	if key := s.offer.refusedParam(from); key != "" {
 		return 0, with(badParam, key)
 	}
-	declared, ok := declaredSize(from)
+	declared, ok := from.Size()
 	if !ok {
 		return 0, badParams
 	}
@@ -201,16 +200,6 @@ func (t *transaction) path() *filters.Path {
 	}
 	t.used++
 	return &t.paths[t.used-1]
-}
-
-// declaredSize returns the value of the SIZE parameter, 0 when absent.
-func declaredSize(p *filters.Path) (int64, bool) {
-	value, there := p.Param("SIZE")
-	if !there {
-		return 0, true
-	}
-	n, err := strconv.ParseInt(value, 10, 64)
-	return n, err == nil && n >= 0
 }
 
 // pathReply words what is wrong with a path.

@@ -3,7 +3,6 @@ package trial
 import (
 	"bytes"
 	"context"
-	"strconv"
 
 	"github.com/mailweir/mailweir/filters"
 	"github.com/mailweir/mailweir/filters/chain"
@@ -55,7 +54,8 @@ func (m *asking) say(verb, args string) Reply {
 			return spelt(filters.Reply{Code: 501, Text: "5.1.7 Bad address, says the imagined MTA"})
 		}
 		_, m.utf8 = from.Param("SMTPUTF8")
-		return m.answer(m.run.Mail(from, declaredSize(from)), 250, "2.1.0 Ok, says the imagined MTA")
+		declared, _ := from.Size() // it is of our own making
+		return m.answer(m.run.Mail(from, declared), 250, "2.1.0 Ok, says the imagined MTA")
 	case "RCPT":
 		to := new(filters.Path)
 		if smtp.ParseRcpt([]byte(args), m.utf8, to, &m.arena) != nil {
@@ -64,13 +64,6 @@ func (m *asking) say(verb, args string) Reply {
 		return m.answer(m.run.Rcpt(to), 250, "2.1.5 Ok, says the imagined MTA")
 	}
 	return m.answer(m.run.Data(), 354, "Go ahead, says the imagined MTA")
-}
-
-// declaredSize returns the value of the SIZE parameter, 0 when absent.
-func declaredSize(p *filters.Path) int64 {
-	value, _ := p.Param("SIZE")
-	n, _ := strconv.ParseInt(value, 10, 64) // it is of our own making
-	return n
 }
 
 func (m *asking) send(content []byte) Reply {
