@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"fmt"
+	"io"
 	"net"
 	"net/textproto"
 	"time"
@@ -69,4 +72,40 @@ func session(ctx context.Context, from, addr string) (time.Duration, error) {
 	}
 	err = c.say([]byte("QUIT\r\n"), 221)
 	return time.Since(began), err
+}
+
+// greet opens so many sessions and closes them.
+func (r *runner) greet(ctx context.Context, n int) error {
+	for range n {
+		c, err := dial(ctx, "", r.addr)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+	}
+	return nil
+}
+
+// hello reads the greeting, says EHLO and reads the reply to it.
+func hello(conn net.Conn) error {
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	in := bufio.NewReaderSize(conn, 512)
+	for _, command := range []string{"", "EHLO client.test.example\r\n"} {
+		if _, err := io.WriteString(conn, command); err != nil {
+			return err
+		}
+		for {
+			line, err := in.ReadString('\n')
+			if err != nil {
+				return err
+			}
+			if line[0] != '2' {
+				return fmt.Errorf("refused: %s", line)
+			}
+			if len(line) > 3 && line[3] == ' ' {
+				break
+			}
+		}
+	}
+	return nil
 }

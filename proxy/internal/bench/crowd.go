@@ -137,7 +137,7 @@ func (r *runner) crowd(ctx context.Context, h *hold, dir string, n int) (*crowd,
 		return nil, err
 	}
 	h.Cleanup(started.stop)
-	if err := started.greet(ctx, 10, func() {}); err != nil { // to warm up
+	if err := started.greet(ctx, 10); err != nil { // to warm up
 		return nil, err
 	}
 	before, err := started.proc.RSS()

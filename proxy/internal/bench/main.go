@@ -60,7 +60,6 @@ var parts = []struct {
 	{"groups", func(f *field, ctx context.Context, _ int, scale float64) (string, error) {
 		return f.measureGroups(ctx, scale)
 	}},
-	{"idle", func(f *field, ctx context.Context, _ int, _ float64) (string, error) { return f.measureIdle(ctx) }},
 	{"known", func(f *field, ctx context.Context, _ int, scale float64) (string, error) {
 		return f.measureKnown(ctx, scale)
 	}},
@@ -86,7 +85,7 @@ func run(ctx context.Context, output, only string, rounds int, scale float64) er
 	case only != "" && output != "":
 		return fmt.Errorf("-o writes all parts: leave out -only")
 	}
-	// For 1000 idle sessions with two sockets each; children inherit it.
+	// Children inherit it.
 	if err := raiseFileLimit(8192); err != nil {
 		return err
 	}

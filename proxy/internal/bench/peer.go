@@ -34,9 +34,8 @@ const (
 	inMessages place = 1 << iota // workloads of many messages
 	inBulk                       // workloads of large messages
 	inLatency
-	inIdle
 	inGroups
-	everywhere = inMessages | inBulk | inLatency | inIdle | inGroups
+	everywhere = inMessages | inBulk | inLatency | inGroups
 )
 
 // peers are what is measured. The first has no program: nothing stands between.
@@ -44,11 +43,11 @@ const (
 func peers(n *names, g *guide) []peer {
 	build := once(build)
 	return []peer{
-		{name: "direct", in: everywhere &^ inIdle},
+		{name: "direct", in: everywhere},
 		{name: baseline, in: everywhere, program: installed("haproxy"), configure: haproxy, version: []string{"-v"}},
 		// It makes a message wait 40 ms for a delayed acknowledgement.
-		{name: "nginx", in: everywhere &^ inIdle, program: nginxProgram, configure: g.nginx, version: []string{"-v"}, share: 0.1},
-		{name: "Postfix", in: everywhere &^ inIdle, start: startPostfix, share: 0.5},
+		{name: "nginx", in: everywhere, program: nginxProgram, configure: g.nginx, version: []string{"-v"}, share: 0.1},
+		{name: "Postfix", in: everywhere, start: startPostfix, share: 0.5},
 		{name: ourName, in: everywhere, program: build, configure: n.full(options{})},
 		{name: "mailweir, upstream reuse", in: inMessages, program: build, configure: n.full(options{reuse: true})},
 		{name: "mailweir, body read", in: inBulk, program: build, configure: n.full(options{body: true})},
