@@ -14,38 +14,62 @@ import (
 	"github.com/mailweir/mailweir/proxy/upstream"
 )
 
-// TLS sends records that are for itself, such as tickets: nobody's stray octets.
-func TestReadyOverTickets(t *testing.T) {
+// withTLS returns a side whose server plays the script, with a certificate that we
+// trust.
+func withTLS(t *testing.T, script func(m *mta, config *tls.Config)) *side {
+	t.Helper()
 	ca := peer.NewAuthority(t)
-	good := ca.Server(t, "127.0.0.1")
-	ticket, look, stray := make(chan bool), make(chan bool), make(chan bool)
-	addr := play(t, func(m *mta) {
-		config := shown(good)
-		config.ClientAuth = tls.RequestClientCert // or the ticket comes before the handshake's end
-		if err := m.startsTLS(config); err != nil {
-			m.t.Error(err)
-		}
-		close(ticket)
-		m.answer("EHLO client.example", "250 mx.example")
-		<-look
-		m.say("421 bye")
-		close(stray)
-		m.over()
-	})
-	c, err := behind(t, addr, upstream.Options{TLS: upstream.RequireTLS, TLSConfig: trusting(t, certs.Client{CA: ca.File, Verify: true})}).open(t, theClient())
+	config := shown(ca.Server(t, "127.0.0.1"))
+	addr := play(t, func(m *mta) { script(m, config) })
+	return behind(t, addr, upstream.Options{TLS: upstream.RequireTLS, TLSConfig: trusting(t, certs.Client{CA: ca.File, Verify: true})})
+}
+
+// opened opens a connection that ends with the test.
+func (s *side) opened(t *testing.T) *upstream.Conn {
+	t.Helper()
+	c, err := s.open(t, theClient())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
-	<-ticket
-	if err := c.Ready(); err != nil {
-		t.Error(err)
-	}
-	asks(t, c)
-	close(look)
-	<-stray
-	if err := c.Ready(); !errors.Is(err, upstream.ErrStray) {
-		t.Error(err)
+	t.Cleanup(c.Close)
+	return c
+}
+
+// TLS sends records that are for itself, such as tickets: nobody's stray octets.
+// What the server says is found, also when the time for its last reply is over.
+func TestReadyOverTickets(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		ticket, look, stray := make(chan bool), make(chan bool), make(chan bool)
+		c := withTLS(t, func(m *mta, config *tls.Config) {
+			config.ClientAuth = tls.RequestClientCert // or the ticket comes before the handshake's end
+			if err := m.startsTLS(config); err != nil {
+				m.t.Error(err)
+			}
+			close(ticket)
+			m.answer("EHLO client.example", "250 mx.example")
+			<-look
+			m.say("421 bye")
+			close(stray)
+			m.over()
+		}).opened(t)
+		<-ticket
+		if err := c.Ready(); err != nil {
+			t.Error(err)
+		}
+		asks(t, c)
+		if late {
+			if _, err := c.Reply(10 * time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error(err)
+			}
+			if err := c.Ready(); err != nil {
+				t.Error(err)
+			}
+		}
+		close(look)
+		<-stray
+		if err := c.Ready(); !errors.Is(err, upstream.ErrStray) {
+			t.Errorf("late %v: %v", late, err)
+		}
 	}
 }
 
@@ -67,12 +91,10 @@ func (j *joined) Write(b []byte) (int, error) {
 
 // A record behind that of a reply may have been taken from the socket with it.
 func TestReadyFindsWhatTLSHas(t *testing.T) {
-	ca := peer.NewAuthority(t)
-	good := ca.Server(t, "127.0.0.1")
-	addr := play(t, func(m *mta) {
+	c := withTLS(t, func(m *mta, config *tls.Config) {
 		wire := &joined{Conn: m.conn}
 		m.conn = wire
-		if err := m.startsTLS(shown(good)); err != nil {
+		if err := m.startsTLS(config); err != nil {
 			m.t.Error(err)
 		}
 		m.hear("EHLO client.example")
@@ -81,47 +103,8 @@ func TestReadyFindsWhatTLSHas(t *testing.T) {
 		wire.hold = false
 		m.say("421 bye")
 		m.over()
-	})
-	c, err := behind(t, addr, upstream.Options{TLS: upstream.RequireTLS, TLSConfig: trusting(t, certs.Client{CA: ca.File, Verify: true})}).open(t, theClient())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	}).opened(t)
 	asks(t, c)
-	if err := c.Ready(); !errors.Is(err, upstream.ErrStray) {
-		t.Error(err)
-	}
-}
-
-// What the server says is found also when the time for its last reply is over.
-func TestReadyLater(t *testing.T) {
-	ca := peer.NewAuthority(t)
-	good := ca.Server(t, "127.0.0.1")
-	look, stray := make(chan bool), make(chan bool)
-	addr := play(t, func(m *mta) {
-		if err := m.startsTLS(shown(good)); err != nil {
-			m.t.Error(err)
-		}
-		m.answer("EHLO client.example", "250 mx.example")
-		<-look
-		m.say("421 bye")
-		close(stray)
-		m.over()
-	})
-	c, err := behind(t, addr, upstream.Options{TLS: upstream.RequireTLS, TLSConfig: trusting(t, certs.Client{CA: ca.File, Verify: true})}).open(t, theClient())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	asks(t, c)
-	if _, err := c.Reply(10 * time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Error(err)
-	}
-	if err := c.Ready(); err != nil {
-		t.Error(err)
-	}
-	close(look)
-	<-stray
 	if err := c.Ready(); !errors.Is(err, upstream.ErrStray) {
 		t.Error(err)
 	}
@@ -130,11 +113,9 @@ func TestReadyLater(t *testing.T) {
 // The time for the handshake bounds nothing else.
 func TestWriteLongAfterHandshake(t *testing.T) {
 	const octets, handshake = 16 << 20, time.Second
-	ca := peer.NewAuthority(t)
-	good := ca.Server(t, "127.0.0.1")
 	read := make(chan bool)
-	addr := play(t, func(m *mta) {
-		if err := m.startsTLS(shown(good)); err != nil {
+	s := withTLS(t, func(m *mta, config *tls.Config) {
+		if err := m.startsTLS(config); err != nil {
 			m.t.Error(err)
 		}
 		<-read
@@ -142,14 +123,9 @@ func TestWriteLongAfterHandshake(t *testing.T) {
 			m.t.Error(err)
 		}
 	})
-	s := behind(t, addr, upstream.Options{TLS: upstream.RequireTLS, TLSConfig: trusting(t, certs.Client{CA: ca.File, Verify: true})})
 	s.timeouts.Handshake = handshake
 	began := time.Now()
-	c, err := s.open(t, theClient())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c := s.opened(t)
 	time.AfterFunc(handshake-time.Since(began)+100*time.Millisecond, func() { close(read) }) // until then the server takes little
 	if err := c.Write(make([]byte, octets), time.Minute); err != nil {
 		t.Error(err)

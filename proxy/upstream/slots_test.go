@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -14,7 +15,9 @@ func waiting(s *slots) int {
 
 // Who waits for a place gets it in turn, when there is one, or when there are to
 // be more.
-func TestSlots(t *testing.T) {
+func TestSlots(t *testing.T) { synctest.Test(t, testSlots) }
+
+func testSlots(t *testing.T) {
 	s := newSlots(1)
 	ctx := context.Background()
 	if !s.take(ctx) {
@@ -27,13 +30,8 @@ func TestSlots(t *testing.T) {
 	}
 	order := make(chan int, 3)
 	for i := range 3 {
-		before := waiting(s)
 		go func() { s.take(ctx); order <- i }()
-		for end := time.Now().Add(10 * time.Second); waiting(s) == before; time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatal("nobody waits")
-			}
-		}
+		synctest.Wait()
 	}
 	s.release()
 	if i := <-order; i != 0 {
